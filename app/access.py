@@ -51,7 +51,7 @@ class Access:
     Where strangers come (`visitors` is given) each has their own, within limits. Else there is one owner, of all.
     """
 
-    def __init__(self, library: Library, demo: Demo, visitors: Visitors | None = None) -> None:
+    def __init__(self, library: Library, demo: Demo, visitors: Visitors | None) -> None:
         self._library, self._demo, self._visitors = library, demo, visitors
         self._line = Line()
         self._places = [Semaphore(2) for _ in range(64)]  # few addresses share one

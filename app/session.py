@@ -159,6 +159,6 @@ class Session:
         """Where a photo stands in the ranking on show."""
         return next((hit.rank for hit in self.hits if hit.photo.id == photo_id), None)
 
-    def earlier(self, but: Sequence[str] = ()) -> list[str]:
+    def earlier(self, but: Sequence[str]) -> list[str]:
         """The queries of this session, the present one and those that are offered anyway left out."""
         return [query for query in self.history if query != self.query and query not in but]

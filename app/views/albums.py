@@ -27,8 +27,8 @@ class Column:
     title: str
     photos: Sequence[SortedPhoto]  # those on show
     all: int
-    album: Album | None = None
-    sought: str = ""  # words that its photos are ranked by
+    album: Album | None
+    sought: str  # words that its photos are ranked by
     meant: str = ""  # what was probably meant by words that no photo fits
 
 

@@ -51,9 +51,9 @@ class Asked:
     model: str | None  # as `load_encoder` takes it
     photos: Path  # folder
     out: Path  # folder of the report
-    data: Path | None = None  # a captioned set
-    split: str = "test"
-    push: str | None = None  # Hub repository, made private where it is not there
+    data: Path | None  # a captioned set
+    split: str
+    push: str | None  # Hub repository, made private where it is not there
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Step:
     found: Row = field(default_factory=dict)
 
 
-def accept(asked: Asked, say: Callable[[str], None] = lambda line: None) -> list[Step]:
+def accept(asked: Asked, say: Callable[[str], None]) -> list[Step]:
     """Try every step, and write `acceptance.json` and `acceptance.md`; a failed one stops only those that need it.
 
     Raises: FolderMissing, where there is no folder of photos; TooFewPhotos; HostProblem, where `out` takes no file.

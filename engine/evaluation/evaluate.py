@@ -256,7 +256,7 @@ def photo_set(encoder: Encoder, examples: Sequence[Example], say: Say) -> PhotoS
     return PhotoSet(encoder, features, texts, own)
 
 
-def table_of(case: Case, wanted: Container[str], say: Say = lambda line: None) -> Row:
+def table_of(case: Case, wanted: Container[str], say: Say) -> Row:
     """The table of one set."""
     photos = case.photos
     by_phrases = "ablation" in wanted and photos.encoder.fitted.reference is not None

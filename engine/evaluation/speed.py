@@ -30,7 +30,7 @@ FEWEST = 16  # photos in a round, so that small batches are not over before the 
 
 def bench(
     models: Sequence[str | None],
-    batches: Sequence[int] = BATCHES,
+    batches: Sequence[int],
     modes: Sequence[str] | None = None,
     say: Callable[[str], None] = lambda line: None,
     precision: str = "float32",
@@ -121,7 +121,7 @@ def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], flo
     return found
 
 
-def timed(encoder: Encoder, batch: int, wanted: Sequence[str] | None = None) -> tuple[Row, list[tuple[Row, float]]]:
+def timed(encoder: Encoder, batch: int, wanted: Sequence[str] | None) -> tuple[Row, list[tuple[Row, float]]]:
     """Where it was measured; and rows of one batch size, with each one's spread.
 
     The modes take turns. Raises: EngineError where a model has no such mode.

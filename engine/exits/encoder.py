@@ -56,7 +56,7 @@ class Standing:
 
     exit: int  # 1-based
     vectors: np.ndarray  # (B, D) their embeddings
-    maps: Sequence[Tensor] | None = None  # that they left with
+    maps: Sequence[Tensor] | None  # that they left with
 
 
 class Encoder:

@@ -73,7 +73,7 @@ def search_photos(
     return list_hits(library, _looked_at(encoder, asked, ranking, looks), k, looks)
 
 
-def rank_gallery(library: Library, gallery_id: int, query: Query, k: int = 20, year: int | None = None) -> Ranking:
+def rank_gallery(library: Library, gallery_id: int, query: Query, k: int, year: int | None = None) -> Ranking:
     """Rank a gallery for a query, from what is indexed; raises GalleryMissing, ModelChanged.
 
     Args: k, year: as for `search_photos`.

@@ -35,8 +35,8 @@ class Decoded:
     height: int
     file_bytes: int
     jpeg: bytes  # the picture to keep
-    taken_at: datetime | None = None  # on the camera's clock
-    source: str | None = None  # as the upload says
+    taken_at: datetime | None  # on the camera's clock
+    source: str | None  # as the upload says
 
 
 @dataclass(frozen=True)

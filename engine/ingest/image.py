@@ -87,7 +87,7 @@ class Picture:
     rgb: Image.Image  # without metadata
     width: int
     height: int
-    taken_at: datetime | None = None  # on the camera's clock
+    taken_at: datetime | None  # on the camera's clock
 
 
 def longest_side(size: tuple[int, int], usual: int) -> int:

@@ -43,8 +43,8 @@ class Manifest:
 
     made_at: float  # seconds since the epoch
     files: dict[str, KeptFile]
-    lost_pictures: int = 0  # photos whose picture was gone before the backup
-    store: int = 0  # which store it is of; 0: of an early edition, which did not say
+    lost_pictures: int  # photos whose picture was gone before the backup
+    store: int  # which store it is of; 0: of an early edition, which did not say
 
 
 class BackupFolder:

@@ -60,7 +60,7 @@ class Seen:
 class Reporter:
     """Who is told how far a fit is."""
 
-    say: Callable[[str], None] = lambda line: None  # a line for a person
+    say: Callable[[str], None]  # a line for a person
     on_progress: Callable[[str, int, int], object] = lambda what, done, total: None
     began: float = field(default_factory=time.monotonic)
 

@@ -69,7 +69,7 @@ def tune_text(out: Path, data: Path, unseen: Sequence[Example], say: Callable[[s
 
 
 @torch.no_grad()
-def two_views(encoder: Encoder, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None) -> Tensor:
+def two_views(encoder: Encoder, examples: Sequence[Example], say: Callable[[str], None]) -> Tensor:
     """(2, N, K, D) float16 of photos as they are and of a random view of each, at every exit."""
     draw = torch.Generator().manual_seed(SEED)
     found = []

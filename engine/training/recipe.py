@@ -119,7 +119,7 @@ def align_readouts(out: Path, data: Path, say: Callable[[str], None]) -> None:
     save_exits(out, unfitted(aligned), encoder.identity.weights)
 
 
-def fit_gates(out: Path, data: Path, say: Callable[[str], None] = print) -> None:
+def fit_gates(out: Path, data: Path, say: Callable[[str], None]) -> None:
     """Fit the gates of a written model, its prices and calibrations, and write its ladder again.
 
     Raises: DataMissing.

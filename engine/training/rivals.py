@@ -30,7 +30,7 @@ NO_TEXT = "no-text"  # gates that see nothing of the text bank
 RANDOM_BANK = "random-bank"  # gates whose bank is random vectors
 
 
-def train_rivals(data: Path, out: Path, model: str | None = None, say: Callable[[str], None] = print) -> None:
+def train_rivals(data: Path, out: Path, model: str | None, say: Callable[[str], None]) -> None:
     """Fit gates of other seeds and of the ablations to a model's exits, and write them to a folder; those stay that are
     there already.
 
