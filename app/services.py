@@ -71,7 +71,7 @@ class Services:
             uploads: list[Upload] = []
             for found in listing:
                 uploads += found
-                tell(Listing(len(uploads)))
+                tell(Listing())
             if self.visitors is not None and session.owner is not None:
                 uploads = self.visitors.within(session.owner, gallery, uploads)
             report = ingest_files(self.library, gallery, uploads, on_progress=tell)

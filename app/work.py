@@ -30,11 +30,8 @@ class Waiting:
     place: int  # in line; 1 is the next
 
 
-@dataclass(frozen=True)
 class Listing:
     """What was sent is looked through; to open an archive takes a while."""
-
-    found: int  # photos so far
 
 
 @dataclass(eq=False)
