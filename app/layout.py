@@ -224,7 +224,7 @@ def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:
             elem_id="name",
         )
         html("files", upload.DROP_ZONE)
-        with gr.Row(visible=is_local(), elem_id="server-row"):
+        with gr.Row(visible=is_local()):
             parts.server_folder = gr.Textbox(
                 label="Or a folder of this machine",
                 placeholder="/home/me/Pictures",
