@@ -39,7 +39,7 @@ class Parts:
 
     answer: gr.HTML
     arrangement: gr.HTML
-    file: gr.HTML  # a ranking to save
+    file: gr.HTML  # a ranking or an album's photos to save
     grid: gr.HTML
     panel: gr.HTML
 

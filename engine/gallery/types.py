@@ -60,9 +60,7 @@ class Photo:
     macs: int  # spent so far, when indexed and by queries
     macs_share: float  # of the full encoder's: every pass, readout, gate and the bank; what is saved is 1 less this
     milliseconds: float
-    gates: (
-        np.ndarray
-    )  # (R, G) float32: at each gated exit reached, the probability of leaving at each budget of the grid
+    gates: np.ndarray  # (R, G) float32: at each gated exit reached, how probably it leaves at each budget of the grid
     nearest_texts: tuple[NearestTexts, ...]  # at each exit reached
     budget: float
     taken_at: datetime | None = None  # on the camera's clock, with its zone where that is known
