@@ -9,9 +9,8 @@ from app.pictures import PictureAddress
 from app.views.formatting import button, described, isolated, macs, percent, saved, score
 from app.views.strip import Drawing, marks, stages_strip
 from app.views.viewer import about
-from engine.gallery import Deepened, ExitScore, Photo, nearest_budget
+from engine.gallery import LEAVES_AT, Deepened, ExitScore, Photo, nearest_budget
 
-NEEDED = 0.5  # a gate's probability from which on a photo leaves
 # How well a text fits: its cosine to the photo, in units of what is usual.
 SOMEWHAT, WELL, BEST = 1.04, 1.1, 1.3
 ROOM = 0.2  # of the strip's width, that a mark with its words takes
@@ -153,8 +152,8 @@ def _why(photo: Photo, gates: Sequence[float], usual: float) -> str:
     rows, bars = [], False
     for exit, nearest in enumerate(photo.nearest_texts, start=1):
         probability = gates[exit - 1] if exit <= len(gates) else None
-        gate = "no gate" if probability is None else f"gate {probability:.2f}, needs {NEEDED:.2f}"
-        verdict = _verdict(photo, exit, probability is not None and probability >= NEEDED)
+        gate = "no gate" if probability is None else f"gate {probability:.2f}, needs {LEAVES_AT:.2f}"
+        verdict = _verdict(photo, exit, probability is not None and probability >= LEAVES_AT)
         fitting = [(text, cosine / usual) for text, cosine in nearest if usual > 0 and cosine / usual >= SOMEWHAT]
         texts = "".join(
             f'<li style="--part:{min((fit - 1) / (BEST - 1), 1):.3f}"><b>{escape(text)}</b> '

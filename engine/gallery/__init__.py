@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engine.albums.album import LONGEST_NAME, MOST_ALBUMS, Album, AlbumSet, AlbumsRejected, album_of
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, LEAVES_AT, nearest_budget
 from engine.exits.certificate import FULL_DEPTH, Certificate
 from engine.exits.phrases import typed_phrases
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
