@@ -244,7 +244,7 @@ def wire_overview(parts: Parts, galleries: Galleries, overview: Overview, fittin
     boxes = [p.budget, p.looked_for]
     p.gallery_tab.select(galleries.shared, [*boxes, p.public, session], [*boxes, p.public, p.link], **SHORT).then(
         overview.shown, [*boxes, session], p.overview, **SHORT
-    ).then(fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT)
+    ).then(fitting.offered, None, [p.no_exits, p.fit, p.stop_fit], **SHORT)
     p.fit.click(fitting.fitted, session, [p.no_exits, p.fit, p.stop_fit], **LONG).then(
         overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT
     )

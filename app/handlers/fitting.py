@@ -28,7 +28,7 @@ class Fitting:
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
 
-    def offered(self, session: Session) -> Updates:
+    def offered(self) -> Updates:
         """The gallery's tab was opened: where the model has no exits, they are offered."""
         try:
             encoder = self._services.library.encoder

@@ -50,13 +50,13 @@ def filled(services: Services, many: int) -> Session:
 
 def test_a_gallery_gets_exits_and_its_photos_leave_at_them(services: Services) -> None:
     session = filled(services, MANY)
-    offered = after(Fitting(services, PARTS).offered(session))
+    offered = after(Fitting(services, PARTS).offered())
     assert "tiny has no exit modules" in offered.no_exits
     assert offered.fit["visible"]
     said = [after(changes).no_exits for changes in Fitting(services, PARTS).fitted(session)]
     assert any("training readouts" in line for line in said)
     assert "Photos leave early" in said[-1]
-    offered = after(Fitting(services, PARTS).offered(session))
+    offered = after(Fitting(services, PARTS).offered())
     assert (offered.no_exits, offered.fit["visible"]) == ("", False)
     assert session.gallery is not None
     photos = list_photos(services.library, session.gallery, limit=MANY)
@@ -79,12 +79,11 @@ def test_too_few_photos_is_a_sentence_and_can_be_tried_again(services: Services)
 
 def test_a_model_that_is_everyones_is_not_a_visitors_to_change(services: Services) -> None:
     services = replace(services, visitors=Visitors(services.library))
-    session = Session(owner="somebody", gallery=services.demo.id)
-    assert not after(Fitting(services, PARTS).offered(session)).fit["visible"]
+    assert not after(Fitting(services, PARTS).offered()).fit["visible"]
 
 
 def test_a_model_that_cannot_be_loaded_is_a_sentence(database: Database, services: Services) -> None:
     broken = Mock(side_effect=ModelUnreadable("The weights cannot be loaded; restore them."))
-    offered = after(Fitting(replace(services, library=Library(database, broken)), PARTS).offered(Session()))
+    offered = after(Fitting(replace(services, library=Library(database, broken)), PARTS).offered())
     assert "restore them" in offered.no_exits
     assert not offered.fit["visible"]
