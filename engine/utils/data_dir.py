@@ -25,10 +25,7 @@ def home() -> Path:
     except RuntimeError as error:
         reason = "there is no such user" if chosen else "this user has no home folder"
         raise HomeUnwritable(_sentence(chosen or "~", reason)) from error
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise HomeUnwritable(_sentence(folder, error.strerror)) from error
+    _make(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise HomeUnwritable(_sentence(folder, "no permission to write"))
     found = folder.resolve()
@@ -47,8 +44,16 @@ def lend_temporary_folder() -> None:
         tempfile.gettempdir()
     except FileNotFoundError:
         folder = home() / "tmp"
-        folder.mkdir(0o700, exist_ok=True)
+        _make(folder)
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+
+
+def _make(folder: Path) -> None:
+    """Have a folder that no other user may enter; raises HomeUnwritable."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeUnwritable(_sentence(folder, error.strerror)) from error
 
 
 def _sentence(folder: Path | str, reason: str | None) -> str:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.cli import cli
-from engine.utils.data_dir import HomeUnwritable, home
+from engine.utils.data_dir import HomeUnwritable, home, lend_temporary_folder
 
 
 def test_made_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,12 +71,22 @@ def test_a_name_that_is_not_utf8_is_said_to_be_none(tmp_path: Path, monkeypatch:
         home()
 
 
-def test_the_data_folder_serves_for_temporary_files_where_all_else_is_read_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def nowhere_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TGEM_HOME", str(tmp_path))
     monkeypatch.setenv("TMPDIR", "")
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_get_default_tempdir", Mock(side_effect=FileNotFoundError))
+
+
+@pytest.mark.usefixtures("nowhere_temporary")
+def test_the_data_folder_serves_for_temporary_files_where_all_else_is_read_only(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, ["galleries"]).exit_code == 0
     assert os.environ["TMPDIR"] == tempfile.gettempdir() == str(tmp_path / "tmp")
+
+
+@pytest.mark.usefixtures("nowhere_temporary")
+def test_a_folder_for_temporary_files_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tmp").touch()
+    with pytest.raises(HomeUnwritable, match=r"tmp cannot be used \(File exists\); set TGEM_HOME"):
+        lend_temporary_folder()
