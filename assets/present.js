@@ -31,7 +31,9 @@ function leave() {
 
 // What the hours of the last screen cost, at the price that the presenter types.
 function price(input) {
-  const hour = Number(input.value.replace(/[\p{Sc}\s]/gu, "").replace(",", ".")); // "$ 3" is 3
+  // "$ 3" and "3 EUR" are 3; "1,000" is a thousand, "0,125" an eighth.
+  const typed = input.value.replace(/[^\d.,]/g, "").replace(/^([1-9]\d{0,2}),(\d{3})(?!\d)/, "$1$2");
+  const hour = Number(typed.replace(",", "."));
   const [early, full] = [...input.closest(".screen").querySelectorAll("[data-hours]")].map((one) => one.dataset.hours * hour);
   const money = (amount) => amount.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   input.closest(".price").querySelector("output").textContent = hour > 0 ? `${money(early)} in place of ${money(full)}` : "";

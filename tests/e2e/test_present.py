@@ -131,21 +131,26 @@ def test_money_stands_there_where_the_presenter_types_a_price(open_page: OpenPag
     output = dialog.locator(".price output")
     expect(output).to_have_text("")
     hours = [Decimal(one.get_attribute("data-hours") or 0) for one in dialog.locator("[data-hours]").all()]
-    dialog.get_by_label("An hour of such a machine costs").fill("2")
+    price = dialog.get_by_label("An hour of such a machine costs")
+    price.fill("2")
     early, full = ((2 * each).quantize(Decimal("0.01"), ROUND_HALF_UP) for each in hours)
     expect(output).to_have_text(f"{early} in place of {full}")
     page.keyboard.press("ArrowLeft")  # in the field: it moves the cursor
     expect(dialog.locator(".page")).to_have_text(f"{SCREENS} / {SCREENS}")
     money = output.inner_text()
-    dialog.get_by_label("An hour of such a machine costs").fill("$ 2")
-    expect(output).to_have_text(money)
+    price.fill("2,000")
+    early, full = ((2000 * each).quantize(Decimal("0.01"), ROUND_HALF_UP) for each in hours)
+    expect(output).to_have_text(f"{early:,} in place of {full:,}")
+    for same in ("2 EUR", "2,00", "$ 2"):
+        price.fill(same)
+        expect(output).to_have_text(money)
     page.keyboard.press("PageUp")  # by a clicker, from the field too
     expect(dialog.locator(".page")).to_have_text(f"{SCREENS - 1} / {SCREENS}")
     page.keyboard.press("Escape")
     presenting(page)  # once more: the price stands there still
     for _ in range(SCREENS - 1):
         page.keyboard.press("ArrowRight")
-    expect(dialog.get_by_label("An hour of such a machine costs")).to_have_value("$ 2")
+    expect(price).to_have_value("$ 2")
     expect(output).to_have_text(money)
 
 
