@@ -54,6 +54,11 @@ class Command(TyperCommand):
             raise EngineError("An argument is empty; a variable in it may not be set.")
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; its help and what is wrong with the words after it need no place for files."""
+        lend_temporary_folder()
+        return super().invoke(ctx)
+
 
 class Commands(TyperGroup):
     """The commands, with every EngineError turned into its sentence and exit code 2."""
@@ -64,7 +69,6 @@ class Commands(TyperGroup):
             sys.stdout.reconfigure(errors="backslashreplace")  # a name that its charset lacks is escaped, as on stderr
         options = " ".join(ctx.args)
         try:
-            lend_temporary_folder()
             return super().invoke(ctx)
         except EngineError as error:
             sentence = str(error)

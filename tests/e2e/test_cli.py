@@ -63,6 +63,14 @@ def test_every_command_has_a_help_text(run: Run, command: str) -> None:
     assert "Usage" in run(command, "--help").stdout
 
 
+def test_help_and_mistakes_need_no_place_for_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = Mock(side_effect=EngineError("The data folder cannot be used."))
+    monkeypatch.setattr(command_line, "lend_temporary_folder", nowhere)
+    assert "Usage" in run("search", "--help").stdout
+    assert "Missing argument" in run("search").stderr
+    assert sentence(run("search", "dog")) == "The data folder cannot be used.\n"
+
+
 def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path) -> None:
     result = run("index", photos)
     assert result.exit_code == 0
