@@ -14,11 +14,13 @@ from engine.gallery import (
     DEMO_GALLERY,
     EngineError,
     GalleryMissing,
+    HostProblem,
     Library,
     ModelChanged,
     Progress,
     deeper_than,
     delete_gallery,
+    first_line,
     folder_uploads,
     ingest_files,
     list_photos,
@@ -29,7 +31,6 @@ from engine.gallery import (
 )
 
 NAME = "Demo gallery"
-UNFORESEEN = "The demo gallery could not be encoded; the terminal says why."
 RETRY = 60.0  # seconds until what went wrong is tried again: a disk has room then, say, or a lock is free
 
 
@@ -98,10 +99,14 @@ class Demo:
             if str(error) != str(self.problem):
                 sys.stderr.write(f"{error}\n")
             self.problem = error
-        except Exception as error:  # what nobody foresaw may pass, too; the reason is for the terminal
-            if str(self.problem) != UNFORESEEN:
-                sys.stderr.write(where(error))
-            self.problem = EngineError(UNFORESEEN)
+        except Exception as error:  # what nobody foresaw may pass, too; none of it is a visitor's
+            problem = HostProblem(
+                f"The demo gallery could not be encoded ({first_line(error)}). It is tried again every minute; if that "
+                "does not help, start the page again."
+            )
+            if str(problem) != str(self.problem):
+                sys.stderr.write(f"{where(error)}{problem}\n")
+            self.problem = problem
         finally:
             self._done.set()
         return self.problem is None

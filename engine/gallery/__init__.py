@@ -79,7 +79,7 @@ from engine.storage.dates import UNDATED, Order
 from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home, lend_temporary_folder
-from engine.utils.errors import EngineError, HostProblem
+from engine.utils.errors import EngineError, HostProblem, first_line
 from engine.utils.file_names import folded, safe_name
 from engine.utils.memory import without_garbage_collection
 from engine.utils.paths import ASSETS, DEMO_GALLERY, RESULTS
