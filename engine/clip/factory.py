@@ -21,7 +21,7 @@ from engine.clip import hub
 from engine.clip.backbone import Backbone
 from engine.utils.data_dir import home
 from engine.utils.errors import ModelUnreadable
-from engine.utils.memory import available_memory
+from engine.utils.memory import available_memory, ran_out
 from engine.utils.paths import EMBEDDED_MODEL
 
 LOCAL, HUB, RANDOM = "local-dir:", "hf-hub:", "random:"
@@ -221,9 +221,9 @@ def _built(what: str, build: Callable[[], Any]) -> Any:
             return build()
     except ModelUnreadable:
         raise
-    except MemoryError as error:
-        raise ModelUnreadable(f"{what} does not fit into memory; choose a smaller model.") from error
     except Exception as error:  # open_clip, safetensors and transformers raise many kinds
+        if ran_out(error):
+            raise ModelUnreadable(f"{what} does not fit into memory; choose a smaller model.") from error
         said = " ".join(str(error).split())[:160] or type(error).__name__
         raise ModelUnreadable(f"{what} cannot be loaded ({said}); restore its files or install it again.") from error
 

@@ -24,6 +24,7 @@ from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.exits.phrase_gate import Reference
 from engine.utils.atomic_files import SHARED, write_whole
 from engine.utils.errors import ModelUnreadable
+from engine.utils.memory import ran_out
 
 if TYPE_CHECKING:
     from engine.clip.backbone import Backbone
@@ -111,7 +112,7 @@ def _kept(tensor: Tensor) -> Tensor:
 def load_exits(folder: Path, backbone: "Backbone", weights: str) -> FittedExits | None:
     """The exits beside a model, or None where there are none.
 
-    Raises: ModelUnreadable where they are damaged, of an earlier edition, or belong to other weights.
+    Raises: ModelUnreadable where they are damaged, of another edition, or belong to other weights.
     """
     described, stored = folder / DESCRIBED, folder / STORED
     if not described.is_file() and not stored.is_file():
@@ -119,6 +120,10 @@ def load_exits(folder: Path, backbone: "Backbone", weights: str) -> FittedExits 
     try:
         about = json.loads(described.read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
+            if isinstance(about["format"], int) and about["format"] > FORMAT:
+                raise ModelUnreadable(
+                    f"The exit weights in {folder} are of a later edition; upgrade the program with `git pull`."
+                )
             raise ModelUnreadable(f"The exit weights in {folder} are of an earlier edition; fit them again.")
         _settle(folder, about["modules"])
         data = stored.read_bytes()
@@ -143,6 +148,8 @@ def load_exits(folder: Path, backbone: "Backbone", weights: str) -> FittedExits 
         hashed = str(about["texts"])
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        if ran_out(error):
+            raise
         raise ModelUnreadable(
             f"The exit weights in {folder} cannot be read; restore tgem.json and tgem.safetensors, or make them anew."
         ) from error

@@ -28,6 +28,7 @@ from engine.exits.scorer import CandidateScorer
 from engine.exits.text_bank import TextBank, statistics
 from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
 from engine.utils.errors import ModelUnreadable
+from engine.utils.memory import explaining_lack
 
 Self = TypeVar("Self", bound="Encoder")
 
@@ -133,6 +134,7 @@ class Encoder:
         identity = replace(self.identity, exits_hash=looking_hash(self.identity.exits_hash, phrases))
         return type(self)(self._runner, bank, identity, self.folder)
 
+    @explaining_lack()
     @COMPUTE.held(ANSWER)
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32, unit length."""
@@ -162,6 +164,7 @@ class Encoder:
         pixels = np.stack(photos)
         return send_ahead(pixels, self.device) if self.device.type == "cuda" else pixels
 
+    @explaining_lack()
     @COMPUTE.held(ENCODE)
     def encode(
         self, pixels: np.ndarray | Tensor, budget: float = DEFAULT_BUDGET, standing: Standing | None = None
@@ -176,6 +179,7 @@ class Encoder:
         """
         return self._climb(len(pixels), pixels, standing, self.exits, nearest_budget(budget))
 
+    @explaining_lack()
     @COMPUTE.held(LOOK_AGAIN)
     def deepen(self, pixels: np.ndarray | None, exit: int, standing: Standing | None = None) -> list[Encoding]:
         """Send photos to an exit (1-based), whatever their gates say; what they ran already is not run again.
@@ -285,6 +289,7 @@ class Encoder:
         """A packed feature map of an exit (1-based); None where it is damaged or not of this encoder."""
         return unpack(data, self.ladder.shapes[exit - 1])
 
+    @explaining_lack()
     @COMPUTE.held(LOOK_AGAIN)
     @torch.inference_mode()
     def trace(self, pixels: np.ndarray) -> Trace:

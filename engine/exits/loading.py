@@ -17,11 +17,12 @@ from engine.exits.modules import ExitModules
 from engine.exits.phrases import read_texts
 from engine.exits.runner import PassRunner
 from engine.exits.text_bank import Embeddings, TextBank, kept_embeddings
-from engine.utils.memory import keep_freed_memory
+from engine.utils.memory import explaining_lack, keep_freed_memory
 
 log = logging.getLogger(__name__)
 
 
+@explaining_lack()
 def load_encoder(model: str | None = None, precision: str | None = None, with_exits: bool = True) -> Encoder:
     """The encoder of a model, with its exits where there are some.
 
@@ -30,7 +31,7 @@ def load_encoder(model: str | None = None, precision: str | None = None, with_ex
         precision: "float32" or "bfloat16", which counts where there is a way to it; None: bfloat16 where the device
             computes in it natively, so that it is the same at every start.
         with_exits: whether to look for exit weights; without them every photo runs to full depth.
-    Raises: ModelUnreadable, HubUnreachable, HubMissing.
+    Raises: ModelUnreadable, HubUnreachable, HubMissing; HostProblem where memory runs out.
     """
     keep_freed_memory()
     loaded = load_model(model)

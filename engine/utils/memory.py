@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.utils.errors import HostProblem
+
 # Names of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 KEPT = 2**30  # bytes
@@ -19,6 +21,25 @@ def available_memory() -> int | None:
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left: PyTorch's is a RuntimeError in such words, for a GPU too."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said
+
+
+@contextmanager
+def explaining_lack() -> Iterator[None]:
+    """Raise HostProblem where memory runs out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        raise HostProblem(
+            "There is no memory left for this; close other programs, or choose a smaller model, and try again."
+        ) from error
 
 
 def peak_memory() -> int | None:

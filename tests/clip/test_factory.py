@@ -2,6 +2,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import huggingface_hub
 import open_clip
@@ -168,4 +169,11 @@ def test_a_model_that_cannot_be_had_is_one_sentence(name: str, sentence: str, of
 def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factory, "available_memory", lambda: 1_000_000)
     with pytest.raises(ModelUnreadable, match=r"needs 0\.\d GB of memory to load and 0\.0 GB are free"):
+        load_folder(EMBEDDED_MODEL)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_model_that_memory_has_no_room_for_is_not_damaged(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr(open_clip, "create_model", Mock(side_effect=error))
+    with pytest.raises(ModelUnreadable, match="does not fit into memory; choose a smaller model"):
         load_folder(EMBEDDED_MODEL)

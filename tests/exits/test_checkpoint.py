@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -102,12 +103,22 @@ def test_a_model_without_exits_has_none(tmp_path: Path) -> None:
     assert load_exits(tmp_path, BACKBONE, "abc") is None
 
 
-def test_exits_of_other_weights_or_of_an_earlier_edition_are_refused(tmp_path: Path) -> None:
+def test_exits_of_other_weights_or_of_another_edition_are_refused(tmp_path: Path) -> None:
     save_exits(tmp_path, exits(1.0), "abc")
     with pytest.raises(ModelUnreadable, match="fitted on other weights of the model; fit them again"):
         load_exits(tmp_path, BACKBONE, "abd")
     (tmp_path / DESCRIBED).write_text(json.dumps({"format": 3, "plans": []}), "utf-8")
     with pytest.raises(ModelUnreadable, match="of an earlier edition; fit them again"):
+        load_exits(tmp_path, BACKBONE, "abc")
+    (tmp_path / DESCRIBED).write_text(json.dumps({"format": 5}), "utf-8")
+    with pytest.raises(ModelUnreadable, match="of a later edition; upgrade the program"):
+        load_exits(tmp_path, BACKBONE, "abc")
+
+
+def test_exits_that_memory_has_no_room_for_are_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_exits(tmp_path, exits(1.0), "abc")
+    monkeypatch.setattr("engine.exits.checkpoint.load", Mock(side_effect=RuntimeError("can't allocate memory")))
+    with pytest.raises(RuntimeError, match="allocate memory"):  # which the loading of the encoder says
         load_exits(tmp_path, BACKBONE, "abc")
 
 

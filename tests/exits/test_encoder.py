@@ -3,6 +3,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from engine.exits.encoder import Encoder, Identity, Standing
 from engine.exits.gate import first_exit
 from engine.exits.loading import assembled, load_encoder
 from engine.exits.modules import ExitModules
-from engine.utils.errors import ModelUnreadable
+from engine.utils.errors import HostProblem, ModelUnreadable
 from tests import tiny_models
 from tests.exits.ladders import (
     JOINED,
@@ -70,6 +71,15 @@ def test_a_model_that_makes_no_numbers_of_photos_is_one_sentence() -> None:
         encoder.encode(photos(encoder))
     with pytest.raises(ModelUnreadable, match="makes no numbers of photos"):
         encoder.trace(photos(encoder))
+
+
+def test_photos_that_memory_has_no_room_for_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = tiny_models.encoder()
+    full = Mock(side_effect=RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."))
+    monkeypatch.setattr(encoder.backbone, "normalise", full)
+    for run in (encoder.encode, lambda pixels: encoder.deepen(pixels, encoder.exits), encoder.trace):
+        with pytest.raises(HostProblem, match="no memory left for this"):
+            run(photos(encoder))
 
 
 @pytest.mark.parametrize("name", OWN_END)

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from engine.utils.memory import available_memory, peak_memory, without_garbage_collection
+from engine.utils.errors import HostProblem
+from engine.utils.memory import available_memory, explaining_lack, peak_memory, without_garbage_collection
 
 
 def test_the_peak_is_no_less_than_what_is_held() -> None:
@@ -71,3 +72,22 @@ def test_who_looks_for_none_is_left_alone() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+        RuntimeError("unable to mmap 8 bytes from file <x>: Cannot allocate memory (12)"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+    ],
+)
+def test_a_lack_of_memory_is_a_sentence(error: Exception) -> None:
+    with pytest.raises(HostProblem, match="no memory left for this; close other programs"), explaining_lack():
+        raise error
+
+
+def test_another_error_is_none_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="contiguous in memory"), explaining_lack():
+        raise RuntimeError("a tensor must be contiguous in memory")
