@@ -1,6 +1,7 @@
 """Kept pictures in one ZIP, made while it is sent: it lies nowhere as a whole, neither on disk nor in memory."""
 
 import io
+import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -34,7 +35,8 @@ class Kept(NamedTuple):
 def zipped(pictures: Iterable[Kept]) -> Iterator[bytes]:
     """A ZIP of pictures, piece by piece; those whose file is gone are named in `missing.txt`. Raises TooMany."""
     files = list(pictures)
-    if len(files) > MOST_PHOTOS or sum(kept.path.stat().st_size for kept in files if kept.path.is_file()) > MOST_BYTES:
+    there = (kept.path for kept in files if os.path.isfile(kept.path))  # not in a folder that may not be entered
+    if len(files) > MOST_PHOTOS or sum(path.stat().st_size for path in there) > MOST_BYTES:
         raise TooMany
     return _pieces(files)
 

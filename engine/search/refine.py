@@ -4,6 +4,7 @@ A photo goes on from its stored embedding and, inside a pass, from the feature m
 gone it runs from its picture.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -114,7 +115,7 @@ class Deepening:
         found = ladder.onward[np.array(mapped, int), self.exits - 1]
         for row, (candidate, from_map) in enumerate(zip(self.candidates, mapped, strict=True)):
             needs_picture = ladder.needs_picture(candidate.exit, from_map)
-            if needs_picture and not self._picture_path(candidate.content_hash).is_file():
+            if needs_picture and not os.path.isfile(self._picture_path(candidate.content_hash)):
                 found[row] = np.inf
         return found
 

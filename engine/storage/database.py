@@ -37,7 +37,7 @@ from engine.utils.paths import MIGRATIONS
 BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
 
 CHECKED = 100_000_000  # bytes of a SQLite file that is looked through when it is opened: a few tenths of a second
-UNUSABLE = "mend or move that file, make room on its disk, or set TGEM_HOME to another folder."
+UNUSABLE = "mend or move it, make room on its disk, or name another place by TGEM_HOME (TGEM_DATABASE_URL, where set)."
 BUSY = "another program writes to it: stop that one, or try again when it is done."
 DAMAGED = (
     "it is damaged: stop what uses it, then `python -m engine restore BACKUP --replace` brings the last backup back "
@@ -289,7 +289,8 @@ def explaining_errors(engine: Engine) -> Iterator[None]:
                 f"The data in {engine.url.database} cannot grow, for the disk is full; make room on its disk, and "
                 "try again: what was finished is kept."
             ) from error
-        raise StoreUnusable(f"The data in {engine.url.database} cannot be used ({reason}); {_mend(error)}") from error
+        place = getattr(error, "filename", None) or engine.url.database  # a picture's file, whose folder may be closed
+        raise StoreUnusable(f"The data in {place} cannot be used ({reason}); {_mend(error)}") from error
 
 
 def _mend(error: DatabaseError | OSError) -> str:

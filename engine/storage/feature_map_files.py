@@ -1,5 +1,6 @@
 """Feature maps: files below one folder up to a limit, the least recently used deleted first."""
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ class FeatureMapFiles:
 
     def has(self, file: str) -> bool:
         """Whether a map's file is there."""
-        return self._path(file).is_file()
+        return os.path.isfile(self._path(file))
 
     def read(self, file: str) -> bytes | None:
         """The map in a file; None where it is gone or cannot be read."""

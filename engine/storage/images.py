@@ -75,7 +75,7 @@ def add_images(
         way are left out.
     Raises: GalleryMissing, ModelChanged, StoreUnusable.
     """
-    new = [content_hash for content_hash in pictures if not database.pictures.path(content_hash).exists()]
+    new = [content_hash for content_hash in pictures if not os.path.exists(database.pictures.path(content_hash))]
     note = database.pictures.write_note(new)
     try:
         with database.explaining_errors():

@@ -277,6 +277,17 @@ def test_a_photo_whose_files_are_gone_keeps_its_place(library: Library, gallery:
         explain_photo(library, gone.id, "red")
 
 
+def test_pictures_that_cannot_be_looked_for_are_gone(
+    library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder that may not be entered: an error of the system that is none of a missing file."""
+    monkeypatch.setattr(library, "picture_path", lambda content_hash: Path(content_hash * 9))
+    monkeypatch.setattr(library.database.maps, "has", lambda file: False)
+    found = refine_search(library, gallery, "red")
+    assert found.hits
+    assert not found.deepened
+
+
 def test_a_kept_map_is_enough_where_the_picture_is_gone(library: Library, gallery: int) -> None:
     for photo in list_photos(library, gallery):
         library.picture_path(photo.content_hash).unlink()

@@ -117,6 +117,14 @@ def test_a_locked_database_is_said_to_be_locked(home: Path, monkeypatch: pytest.
     database.close()
 
 
+def test_a_file_beside_the_database_is_blamed_itself(home: Path) -> None:
+    with closing(Database.open()) as database:
+        (home / "pictures").touch()
+        said = r"pictures/aa\S* cannot be used \(Not a directory\); mend or move it, .*TGEM_HOME \(TGEM_DATA"
+        with pytest.raises(StoreUnusable, match=said), database.explaining_errors():
+            database.pictures.keep({"aa" * 32: b"a picture"})
+
+
 def test_a_failed_migration_leaves_nothing_behind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.mkdir()
     engine = connect(database_url(home))

@@ -107,6 +107,11 @@ def test_a_map_that_cannot_be_written_is_done_without(database: Database, galler
     assert has_map(database, *add(database, gallery, "aa")) == [False]
 
 
+def test_a_map_that_cannot_be_looked_for_is_gone(database: Database, home: Path) -> None:
+    (home / "maps" / "aa").mkdir(parents=True)
+    assert not database.maps.has("a" * 300)  # an error of the system, as in a folder that may not be entered
+
+
 def test_a_failed_batch_keeps_no_map_in_use(database: Database, gallery: int) -> None:
     ids = add(database, gallery, "aa")
     assert add(database, gallery, "aa") == []

@@ -75,6 +75,14 @@ def test_no_row_without_its_picture(database: Database, gallery: int, home: Path
     assert TotalsCache(database).of(gallery).photos == 0
 
 
+def test_a_picture_whose_place_cannot_be_looked_at_is_a_sentence(
+    database: Database, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database.pictures, "path", lambda content_hash: Path(content_hash * 9))
+    with pytest.raises(StoreUnusable, match=r"cannot be used .*File name too long"):
+        add(database, gallery, "a")
+
+
 def test_many_threads_adding_the_same_photos_keep_each_once(database: Database, gallery: int) -> None:
     names = [f"{number:02x}" for number in range(16)]
     with ThreadPoolExecutor(6) as threads:
