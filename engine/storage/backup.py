@@ -26,7 +26,7 @@ from engine.storage.backup_folder import (
 from engine.storage.database import BUSY_SECONDS, RESTORING, StoreUnusable, database_url, read_url
 from engine.utils.atomic_files import PRIVATE
 from engine.utils.data_dir import home
-from engine.utils.errors import EngineError
+from engine.utils.errors import EngineError, on_disk
 
 TRIES = 5  # snapshots, while photos are deleted beside the backup
 
@@ -263,8 +263,7 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or type(error).__name__
         raise BackupUnusable(
-            f"The backup in {folder} cannot be written ({reason}), and the last whole one stays as it was; make room "
-            "or name another folder."
+            f"The backup in {folder} cannot be written ({on_disk(error)}), and the last whole one stays as it was; "
+            "make room or name another folder, and see that all these files can be read."
         ) from error

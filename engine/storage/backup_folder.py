@@ -81,7 +81,7 @@ class BackupFolder:
             files = {_safe(path): KeptFile(str(of["sha256"]), int(of["bytes"])) for path, of in told["files"].items()}
             manifest = Manifest(float(told["made_at"]), files, int(told["lost_pictures"]), int(told.get("store", 0)))
         except FileNotFoundError as error:
-            raise BackupUnusable(f"{self.path} holds no whole backup: it has no {MANIFEST}.") from error
+            raise BackupUnusable(f"{self.path} holds no whole backup: it has no {MANIFEST}; name another.") from error
         except (OSError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise BackupUnusable(f"{file} cannot be read as a backup's manifest ({error}); use another one.") from error
         if DATABASE not in manifest.files:

@@ -18,7 +18,7 @@ from sqlalchemy import URL, create_engine
 from engine.storage.backup_folder import DATABASE, KEPT, PICTURES, BackupFolder, BackupUnusable, Manifest, copy, digest
 from engine.storage.database import RESTORING, NewerDatabase, StoreUnusable, database_url, read_url, revisions
 from engine.utils.data_dir import home
-from engine.utils.errors import EngineError
+from engine.utils.errors import EngineError, on_disk
 
 STORE = (DATABASE, PICTURES, "maps", "doubts", *KEPT)  # what the store of a data folder consists of
 LOGS = (f"{DATABASE}-wal", f"{DATABASE}-shm")  # parts of a database in use
@@ -67,7 +67,8 @@ def restore(
         return Restored(manifest, _switch(data))
     except OSError as error:
         raise StoreUnusable(
-            f"The backup cannot be restored into {data} ({error.strerror or error}); make room there and run it again."
+            f"The backup cannot be restored into {data} ({on_disk(error)}); make room there, see that "
+            "all files of the backup can be read, and run it again."
         ) from error
 
 
@@ -111,7 +112,7 @@ def _lay_out(place: BackupFolder, manifest: Manifest, stage: Path, on_progress: 
         if not whole:
             raise BackupUnusable(
                 f"The backup in {place.path} is damaged: {path} is {'not as it was' if file.exists() else 'gone'}; "
-                "nothing was restored."
+                "nothing was restored. Use another backup."
             )
         on_progress(done, len(manifest.files))
     for name in (PICTURES, "maps", "doubts"):  # in whose place nothing of the old store may stay

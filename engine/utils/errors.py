@@ -15,6 +15,12 @@ class ModelUnreadable(HostProblem):
     """A model that is not there, is damaged, or cannot be cut into stages."""
 
 
+def on_disk(error: OSError) -> str:
+    """What is wrong with files, and with which one where the system says so."""
+    reason = error.strerror or type(error).__name__
+    return f"{reason}: {error.filename}" if error.filename else reason
+
+
 def first_line(error: BaseException) -> str:
     """What an error of another library says first, or the name of its kind where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

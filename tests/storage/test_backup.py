@@ -184,6 +184,20 @@ def test_a_backup_that_cannot_be_written_is_not_the_fault_of_the_store(
     assert kept(place) == before
 
 
+def test_a_file_that_cannot_be_read_is_named(home: Path, place: Path, move_house: Callable[[], Path]) -> None:
+    back_up(place)
+    kept_file = BackupFolder(place).place(BackupFolder(place).read().files[f"pictures/aa/{'aa' * 32}.jpg"].sha256)
+    picture = home / "pictures" / "aa" / f"{'aa' * 32}.jpg"
+    for file in (picture, kept_file):
+        file.unlink()
+        file.mkdir()
+    with pytest.raises(BackupUnusable, match=rf"Is a directory: {picture}\).*see that all these files can be read"):
+        back_up(place)
+    move_house()
+    with pytest.raises(StoreUnusable, match=rf"Is a directory: {kept_file}\).*all files of the backup can be read"):
+        restore.restore(place)
+
+
 def test_a_backup_goes_on_where_an_earlier_one_died(place: Path, tmp_path: Path) -> None:
     back_up(place)
     dead = tmp_path / "dead"
