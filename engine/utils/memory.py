@@ -26,7 +26,8 @@ def available_memory() -> int | None:
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that there is no memory left: PyTorch's is a RuntimeError in such words, for a GPU too."""
     said = str(error).lower()
-    return isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said
+    ours = "allocate memory" in said or "out of memory" in said or said == "could not create a primitive"  # oneDNN's
+    return isinstance(error, MemoryError) or ours
 
 
 @contextmanager

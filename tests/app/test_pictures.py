@@ -98,6 +98,8 @@ def test_a_picture_that_is_gone_is_named_in_the_zip(own: Pictures, library: Libr
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     assert "red.png" in archive.read("missing.txt").decode()
     assert "red.jpg" not in archive.namelist()
+    closed = picture_zip.Kept("blue.png", None, Path("z" * 300))  # an error of the system, as in a closed folder
+    assert b"blue.png" in b"".join(picture_zip.zipped([closed]))
 
 
 def test_the_original_is_saved_as_it_was_indexed_and_not_once_it_has_changed(

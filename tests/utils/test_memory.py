@@ -81,6 +81,7 @@ def test_who_looks_for_none_is_left_alone() -> None:
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
         RuntimeError("unable to mmap 8 bytes from file <x>: Cannot allocate memory (12)"),
         RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        RuntimeError("could not create a primitive"),
     ],
 )
 def test_a_lack_of_memory_is_a_sentence(error: Exception) -> None:
