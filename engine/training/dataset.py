@@ -1,6 +1,7 @@
 """Captioned and labelled photo sets, as lists of examples."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -98,14 +99,18 @@ def _read_rows(path: Path, is_row: Callable[[object], bool], form: str) -> list[
     """Rows of a JSON Lines file; raises DataMissing where one is none, with the form that rows have."""
     if not path.is_file():
         raise DataMissing(f"{path.parent} has no {path.name}; name the folder of a captioned photo set.")
-    try:
-        # Not splitlines, which also ends a line at signs that a caption may hold.
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
-    except ValueError as error:
-        raise DataMissing(f"{path} has a line that is not JSON ({error}).") from error
-    for number, row in enumerate(rows, start=1):
+    rows: list[dict[str, Any]] = []
+    # Not splitlines, which also ends a line at signs that a caption may hold.
+    for number, line in enumerate(path.read_bytes().removeprefix(BOM_UTF8).split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode("utf-8"))
+        except ValueError as error:
+            raise DataMissing(f"{path}: row {number} is not JSON in UTF-8; a row is {form}.") from error
         if not is_row(row):
             raise DataMissing(f"{path}: row {number} is none; a row is {form}.")
+        rows.append(row)
     return rows
 
 

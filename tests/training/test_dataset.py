@@ -104,6 +104,14 @@ def test_kinds_that_are_not_imagenets_thousand_are_refused(tmp_path: Path) -> No
             read(tmp_path)
 
 
+@pytest.mark.parametrize("line", [b"{a dog}", b'{"file": "M\xfcller.jpg"}'])
+def test_the_row_that_is_not_json_is_named(tmp_path: Path, line: bytes) -> None:
+    row = json.dumps({"file": "0.jpg", "captions": ["a dog"], "split": "test"}).encode()
+    (tmp_path / "captions.jsonl").write_bytes(b"\n".join((row, b"", line)))
+    with pytest.raises(DataMissing, match=r'row 3 is not JSON in UTF-8; a row is {"file"'):
+        read_captions(tmp_path)
+
+
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match=r"captions\.jsonl"):
         read_captions(tmp_path)
