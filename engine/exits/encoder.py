@@ -63,7 +63,8 @@ class Standing:
 class Encoder:
     """A backbone with its exits and text bank; immutable but for the device, which all that share a backbone share.
 
-    Without exit weights every photo runs one pass, of the model's own size, to full depth.
+    Without exit weights every photo runs one pass, of the model's own size, to full depth. Where memory runs out on the
+    way, HostProblem is raised.
     """
 
     def __init__(self, runner: PassRunner, bank: TextBank, identity: Identity, folder: Path) -> None:

@@ -265,5 +265,5 @@ def _explained(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise BackupUnusable(
             f"The backup in {folder} cannot be written ({on_disk(error)}), and the last whole one stays as it was; "
-            "make room or name another folder, and see that all these files can be read."
+            "make room or name another folder, and see that all files to back up can be read."
         ) from error

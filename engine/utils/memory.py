@@ -35,7 +35,7 @@ def explaining_lack() -> Iterator[None]:
     """Raise HostProblem where memory runs out."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:  # of many kinds: PyTorch's, safetensors', the system's
         if not ran_out(error):
             raise
         raise HostProblem(

@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, place: Path, move_house
     for file in (picture, kept_file):
         file.unlink()
         file.mkdir()
-    with pytest.raises(BackupUnusable, match=rf"Is a directory: {picture}\).*see that all these files can be read"):
+    with pytest.raises(BackupUnusable, match=rf"Is a directory: {picture}\).*all files to back up can be read"):
         back_up(place)
     move_house()
     with pytest.raises(StoreUnusable, match=rf"Is a directory: {kept_file}\).*all files of the backup can be read"):

@@ -2,8 +2,10 @@ import gc
 import platform
 import subprocess
 import sys
+from errno import ENOMEM
 
 import pytest
+from safetensors import SafetensorError
 
 from engine.utils.errors import HostProblem
 from engine.utils.memory import available_memory, explaining_lack, peak_memory, without_garbage_collection
@@ -82,6 +84,8 @@ def test_who_looks_for_none_is_left_alone() -> None:
         RuntimeError("unable to mmap 8 bytes from file <x>: Cannot allocate memory (12)"),
         RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."),
         RuntimeError("could not create a primitive"),
+        OSError(ENOMEM, "Cannot allocate memory"),
+        SafetensorError("Error: I/O error: Cannot allocate memory (os error 12)"),
     ],
 )
 def test_a_lack_of_memory_is_a_sentence(error: Exception) -> None:
