@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import faiss
 import numpy as np
 import pytest
 
@@ -46,6 +47,25 @@ def test_the_best_come_first_with_their_cosines() -> None:
     best = np.argsort(-cosines)[:10]
     assert ids.tolist() == rows.ids[best].tolist()
     np.testing.assert_allclose(scores, cosines[best], atol=1e-6)
+
+
+def test_a_search_runs_in_one_thread_and_leaves_the_number_of_threads_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index = indexed(Rows(40))
+    search, threads = index._index.search, []
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        monkeypatch.setattr(
+            index._index,
+            "search",
+            lambda *asked, **how: threads.append(faiss.omp_get_max_threads()) or search(*asked, **how),
+        )
+        index.search(Rows(40).vectors[5], 3)
+        assert (threads, faiss.omp_get_max_threads()) == ([1], 3)
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def test_equals_come_in_order_of_id_wherever_the_list_is_cut() -> None:
