@@ -152,7 +152,7 @@ def delete_photos(library: Library, gallery_id: int, photo_ids: Iterable[int]) -
 
 
 def _summary(library: Library, row: CollectionRow) -> GallerySummary:
-    totals = library.totals.of(row.id)
+    totals = library.totals.of(row)
     macs = totals.macs_index + row.macs_queries + row.macs_pictures
     in_full = totals.photos * (row.full_macs or 0)
     return GallerySummary(

@@ -80,7 +80,7 @@ def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int
     """
     from engine.training.fit import fit_photos  # what trains is loaded where somebody trains
 
-    many = library.totals.of(library.collection(gallery_id).id).photos
+    many = library.totals.of(library.collection(gallery_id)).photos
     pictures = [library.picture_path(photo.content_hash) for photo in list_photos(library, gallery_id, limit=many)]
     library.encoders.replace(fit_photos(library.encoder, pictures, on_progress))
 

@@ -119,7 +119,7 @@ def _encode_again(
     waiting = images_without_encoding(library.database, gallery_id)
     anew = [*waiting, *images_of_other_phrases(library.database, gallery_id, stamp_of(encoder))]
     images = [*anew, *_settle(library, encoder, gallery_id, budget)]
-    totals = library.totals.of(gallery_id)
+    totals = library.totals.of(library.collection(gallery_id))
     skipped: list[Skipped] = []
     added = finished = macs = 0
     read = partial(_read, library, encoder, images, frozenset(anew))

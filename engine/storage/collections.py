@@ -196,10 +196,12 @@ class TotalsCache:
         self._kept: LRUCache[tuple[int, State], Totals] = LRUCache(TOTALS_KEPT)
         self._lock = Lock()
 
-    def of(self, collection_id: int) -> Totals:
-        """Sums over the images of a collection; zeros for one that is empty or not there."""
+    def of(self, row: CollectionRow) -> Totals:
+        """Sums over the images of a collection; zeros for one that is empty, or gone meanwhile."""
+        images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == row.id)
         with self._database.read() as session:
-            return self._count(session, collection_id, _state(session, collection_id))
+            state = row.weights_hash, row.exits_hash, row.precision, row.revision, session.scalar(images) or 0
+            return self._count(session, row.id, state)
 
     @cachedmethod(attrgetter("_kept"), lambda self, session, *counted: counted, attrgetter("_lock"))
     def _count(self, session: Session, collection_id: int, state: State) -> Totals:
@@ -244,10 +246,3 @@ def _find(session: Session, collection_id: int, hold: bool = False) -> Collectio
     if row is None or row.kind == GONE:
         raise GalleryMissing(f"There is no gallery number {collection_id} any more; choose another one.")
     return row
-
-
-def _state(session: Session, collection_id: int) -> State:
-    row = session.get(CollectionRow, collection_id)
-    images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == collection_id)
-    model = (row.weights_hash, row.exits_hash, row.precision) if row is not None else (None, None, None)
-    return *model, row.revision if row is not None else 0, session.scalar(images) or 0

@@ -61,7 +61,7 @@ def test_a_disk_that_gets_full_is_a_sentence_and_keeps_what_was_whole(disk: Path
     assert "make room on its disk" in said
     held = Database.open(disk)
     (gallery,) = list_collections(held, "gallery")
-    kept = TotalsCache(held).of(gallery.id).photos
+    kept = TotalsCache(held).of(gallery).photos
     held.close()
     assert 0 < kept < 640
     subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)

@@ -29,6 +29,7 @@ from engine.storage.schema import NameTaken, PhotoMissing
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakeUpload, encoded, left_red_right_blue
+from tests.statements import statements
 
 pytestmark = pytest.mark.both_databases
 
@@ -46,6 +47,13 @@ def test_a_photo_tells_what_it_cost(library: Library, gallery: int, upload: Make
     assert plain.nearest_texts == ((("a colour", 0.9), ("a thing", 0.1)),)
     assert len(busy.nearest_texts) == 3
     assert asdict(get_photo(library, busy.id))["file"] == "busy.png"
+
+
+def test_to_sum_up_a_gallery_that_has_not_changed_takes_two_statements(library: Library, gallery: int) -> None:
+    summarize_gallery(library, gallery)
+    with statements() as said:
+        summarize_gallery(library, gallery)
+    assert len(said) == 2  # its row, and how many photos it has
 
 
 def test_a_model_without_exits_has_no_gates(database: Database, upload: MakeUpload) -> None:

@@ -19,7 +19,7 @@ from engine.gallery.galleries import delete_photos, get_photo, list_photos, stor
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import refine_search, run_to_full_depth, search_photos
-from engine.storage.collections import TotalsCache
+from engine.storage.collections import TotalsCache, get_collection
 from engine.storage.database import Database
 from engine.storage.schema import ImageRow
 from engine.utils.errors import EngineError
@@ -177,7 +177,7 @@ def test_a_changed_model_is_cured(library: Library, database: Database, gallery:
     assert (report.added, report.duplicates) == (5, 0)
     assert Comparison(newer).last(gallery) is None, "a race of the other model"
     assert len(search_photos(newer, gallery, "red")) == 5
-    assert TotalsCache(database).of(gallery).waiting == 0
+    assert TotalsCache(database).of(get_collection(database, gallery)).waiting == 0
     with pytest.raises(ModelChanged):
         search_photos(library, gallery, "red")
 
@@ -187,7 +187,7 @@ def test_vectors_of_two_models_never_meet_while_it_goes_on(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         reencode_gallery(newer, gallery, on_progress=STOP)
-    totals = TotalsCache(database).of(gallery)
+    totals = TotalsCache(database).of(get_collection(database, gallery))
     assert (totals.photos, totals.waiting) == (2, 3)
     assert len(search_photos(newer, gallery, "red")) == len(list_photos(newer, gallery)) == 2
     with pytest.raises(ModelChanged):
@@ -218,7 +218,8 @@ def test_a_photo_whose_picture_is_gone_is_named(
     ]
     assert (report.added, summarize_gallery(library, gallery).exits) == (4, (1, 0, 4))
     assert reencode_gallery(newer, gallery).added == 4
-    assert (TotalsCache(database).of(gallery).photos, TotalsCache(database).of(gallery).waiting) == (4, 1)
+    totals = TotalsCache(database).of(get_collection(database, gallery))
+    assert (totals.photos, totals.waiting) == (4, 1)
 
 
 def test_a_photo_that_has_lost_its_picture_before_the_model_changed_is_added_again(

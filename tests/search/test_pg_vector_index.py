@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from engine.search import pg_vector_index
 from engine.search.faiss_index import FaissIndex
@@ -21,6 +19,7 @@ from engine.storage.encodings import list_changes, replace_encodings
 from engine.storage.images import delete_images
 from engine.storage.postgres import WAIT
 from engine.storage.schema import ModelStamp
+from tests.statements import statements
 from tests.storage.rows import add, image, reached
 
 DIM, EXITS = 16, 3
@@ -123,19 +122,6 @@ def test_both_kinds_of_index_give_the_same_photos_and_scores(database: Database,
         np.testing.assert_allclose(scores, theirs, atol=1e-6)
 
 
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
-    """What is executed meanwhile, with its parameters."""
-    said: list[tuple[str, Any]] = []
-
-    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
-        said.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield said
-    event.remove(engine, "before_cursor_execute", note)
-
-
 class TestGraph:
     """What holds for collections of more than EXACT vectors."""
 
@@ -161,7 +147,7 @@ class TestGraph:
 
     def test_the_graph_is_what_the_planner_takes(self, engine: Engine, large: Filled) -> None:
         index = index_of(engine, large.id)
-        with statements(engine) as said:
+        with statements() as said:
             found(index, large.vectors[0], 10)
         with engine.connect() as connection:
             for statement, parameters in said[:-1]:

@@ -88,27 +88,26 @@ def test_many_threads_opening_a_name_get_the_same_collection(database: Database)
 
 
 def test_totals(database: Database, gallery: int) -> None:
-    assert TotalsCache(database).of(gallery).photos == 0
+    assert TotalsCache(database).of(get_collection(database, gallery)).photos == 0
     add(database, gallery, "aa", image("bb", exit=3), image("cc", exit=3))
-    totals = TotalsCache(database).of(gallery)
+    totals = TotalsCache(database).of(get_collection(database, gallery))
     assert (totals.photos, totals.macs_index, totals.exits) == (3, 210, {1: 1, 3: 2})
 
 
 def test_totals_follow_what_another_process_does(database: Database, gallery: int, home: Path) -> None:
     other = Database.open(home)
     (first,) = add(database, gallery, "aa")
-    assert TotalsCache(database).of(gallery).exits == {1: 1}
+    assert TotalsCache(database).of(get_collection(database, gallery)).exits == {1: 1}
     add(other, gallery, "bb")
-    assert TotalsCache(database).of(gallery).exits == {1: 2}
+    assert TotalsCache(database).of(get_collection(database, gallery)).exits == {1: 2}
     replace_encodings(other, gallery, STAMP, {first.id: reached(3, macs=90)})
-    assert (TotalsCache(database).of(gallery).exits, TotalsCache(database).of(gallery).macs_index) == (
-        {1: 1, 3: 1},
-        120,
-    )
+    totals = TotalsCache(database).of(get_collection(database, gallery))
+    assert (totals.exits, totals.macs_index) == ({1: 1, 3: 1}, 120)
     delete_images(other, gallery, [first.id])
-    assert TotalsCache(database).of(gallery).exits == {1: 1}
+    assert TotalsCache(database).of(get_collection(database, gallery)).exits == {1: 1}
     restamp(other, gallery, replace(STAMP, weights_hash="c" * 64), ())
-    assert (TotalsCache(database).of(gallery).photos, TotalsCache(database).of(gallery).waiting) == (0, 1)
+    totals = TotalsCache(database).of(get_collection(database, gallery))
+    assert (totals.photos, totals.waiting) == (0, 1)
     other.close()
 
 
@@ -117,7 +116,7 @@ def test_another_model_is_refused_and_nothing_is_kept(database: Database, galler
     add(database, gallery, "aa")
     with pytest.raises(ModelChanged, match=r'"holiday" was encoded with mini \(weights aaaaaaaa, exits bbbbbbbb\)'):
         add(database, gallery, "bb", stamp=replace(STAMP, **change))
-    assert TotalsCache(database).of(gallery).photos == 1
+    assert TotalsCache(database).of(get_collection(database, gallery)).photos == 1
     assert not database.pictures.path("bb" * 32).exists()
 
 
@@ -127,9 +126,9 @@ def test_another_precision_is_another_model(database: Database, gallery: int) ->
     with pytest.raises(ModelChanged, match=r"exits bbbbbbbb, float32\), and the model is now .*bfloat16\)"):
         add(database, gallery, "bb", stamp=quick)
     totals = TotalsCache(database)
-    assert totals.of(gallery).waiting == 0
+    assert totals.of(get_collection(database, gallery)).waiting == 0
     restamp(database, gallery, quick, ())
-    assert totals.of(gallery).waiting == 1
+    assert totals.of(get_collection(database, gallery)).waiting == 1
     assert add(database, gallery, "bb", stamp=quick)
 
 
@@ -163,7 +162,7 @@ def test_removing_a_collection_keeps_what_others_use(database: Database, gallery
         get_image(database, gone[0].id)
     assert not database.pictures.path("aa" * 32).exists()
     assert database.pictures.path("bb" * 32).exists()
-    assert TotalsCache(database).of(other).photos == 1
+    assert TotalsCache(database).of(get_collection(database, other)).photos == 1
     assert add(database, open_collection(database, "new", "gallery", None), "aa")[0].id > gone[-1].id + 1
 
 

@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, select
 
-from engine.storage.collections import TotalsCache, open_collection
+from engine.storage.collections import TotalsCache, get_collection, open_collection
 from engine.storage.database import (
     Database,
     NewerDatabase,
@@ -157,7 +157,7 @@ def test_reading_goes_on_while_another_writes(database: Database) -> None:
     gallery = open_collection(database, "holiday", "gallery", None)
     add(database, gallery, "aa")
     with database.write():
-        assert TotalsCache(database).of(gallery).photos == 1
+        assert TotalsCache(database).of(get_collection(database, gallery)).photos == 1
 
 
 def test_nothing_is_read_from_or_added_to_a_file_that_was_deleted(home: Path, database: Database) -> None:

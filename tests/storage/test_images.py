@@ -72,7 +72,7 @@ def test_no_row_without_its_picture(database: Database, gallery: int, home: Path
     (home / "pictures").write_text("in the way")
     with pytest.raises(StoreUnusable):
         add(database, gallery, "aa")
-    assert TotalsCache(database).of(gallery).photos == 0
+    assert TotalsCache(database).of(get_collection(database, gallery)).photos == 0
 
 
 def test_a_picture_whose_place_cannot_be_looked_at_is_a_sentence(
@@ -87,4 +87,4 @@ def test_many_threads_adding_the_same_photos_keep_each_once(database: Database, 
     names = [f"{number:02x}" for number in range(16)]
     with ThreadPoolExecutor(6) as threads:
         kept = list(threads.map(lambda _: len(add(database, gallery, *names)), range(6)))
-    assert sum(kept) == TotalsCache(database).of(gallery).photos == 16
+    assert sum(kept) == TotalsCache(database).of(get_collection(database, gallery)).photos == 16

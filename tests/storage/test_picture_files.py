@@ -13,6 +13,7 @@ from engine.storage.collections import (
     TotalsCache,
     delete_collection,
     find_collection,
+    get_collection,
     list_collections,
     mark_indexed,
     open_collection,
@@ -151,7 +152,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(database: Database, gallery: int, h
     broken.encoding.vector = None  # type: ignore[assignment]
     with pytest.raises(StoreUnusable):
         add(database, gallery, "aa", broken)
-    assert TotalsCache(database).of(gallery).photos == 0
+    assert TotalsCache(database).of(get_collection(database, gallery)).photos == 0
     assert pictures(home) == []
     assert list(home.glob("doubts/*")) == []
     assert len(add(database, gallery, "aa", "bb")) == 2

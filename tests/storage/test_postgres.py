@@ -88,7 +88,7 @@ def test_several_processes_index_into_one_gallery(url: str, home: Path, tmp_path
         assert process.returncode == 0, said
     database = Database.open()
     (gallery,) = list_collections(database, "gallery")
-    assert TotalsCache(database).of(gallery.id).photos == 70
+    assert TotalsCache(database).of(gallery).photos == 70
     revisions = list_changes(database, gallery.id, 0, 100).revisions.tolist()
     assert revisions == list(range(1, 71))
     assert len(list(home.glob("pictures/*/*.jpg"))) == 70

@@ -69,14 +69,14 @@ def test_what_was_there_is_found_and_added_to(first: Path) -> None:
     np.testing.assert_allclose(changes.vectors[1], [0, 0, 1])
     assert [row.name for row in list_images(database, 2, 9)] == ["Grüße 日本.jpg", "blue.jpg", "o'clock; --.jpg"]
     assert changes.affinity.tolist() == [0, 0, 0]
-    assert TotalsCache(database).of(2).photos == 3
+    assert TotalsCache(database).of(get_collection(database, 2)).photos == 3
     assert get_image(database, 6).encoding.macs_query == 7
     assert get_collection(database, 2).link is None
     get_collection(database, 2).require(replace(STAMP, precision="bfloat16"))
     new = open_collection(database, "New", "gallery", None)
     assert new > 4
     delete_collection(database, 2)
-    assert TotalsCache(database).of(1).photos == 2
+    assert TotalsCache(database).of(get_collection(database, 1)).photos == 2
     database.close()
 
 
@@ -107,5 +107,5 @@ def test_old_vectors_never_meet_a_changed_model_and_the_sentence_offers_the_way(
     ):
         with pytest.raises(ModelChanged, match=r'"Holiday" was encoded with tgem-mini .*encode its photos again'):
             call()
-    assert TotalsCache(database).of(2).photos == 3
+    assert TotalsCache(database).of(get_collection(database, 2)).photos == 3
     database.close()

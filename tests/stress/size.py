@@ -15,7 +15,7 @@ from engine.exits.loading import load_encoder
 from engine.search.faiss_index import EXACT, FaissIndex
 from engine.search.query_parser import Query
 from engine.search.ranking import Rankings
-from engine.storage.collections import TotalsCache, delete_collection, open_collection
+from engine.storage.collections import TotalsCache, delete_collection, get_collection, open_collection
 from engine.storage.database import Database
 from engine.storage.images import add_images, delete_images, get_images, list_images
 from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
@@ -119,7 +119,7 @@ def through_the_store(count: int, encoder: Encoder) -> dict[str, object]:
         deleted = time.perf_counter() - began
         assert not set(search(0)) & set(gone)
         began = time.perf_counter()
-        assert TotalsCache(database).of(gallery).photos == count
+        assert TotalsCache(database).of(get_collection(database, gallery)).photos == count
         totals = time.perf_counter() - began
         size = (home / "tgem.db").stat().st_size >> 20
         began = time.perf_counter()
