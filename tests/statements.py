@@ -17,5 +17,7 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
             said.append((statement, parameters))
 
     event.listen(Engine, "before_cursor_execute", note)
-    yield said
-    event.remove(Engine, "before_cursor_execute", note)
+    try:
+        yield said
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)

@@ -215,7 +215,8 @@ class Search:
         best = hits[0].photo if hits else None
         picked = self._settle_selection(session, best)
         status = header.SECOND_LOOK if refine and hits else "" if session.deepened else header.FIRST_ANSWER
-        yield {**self._found(session, summary, status + aside), self._parts.panel: self._beside(session, best)}
+        found = {**self._around(session, summary), **self._found(session, summary, status + aside)}
+        yield {**found, self._parts.panel: self._beside(session, best)}
         yield from self._selected_since(picked, session, asking)
         if refine and hits and session.asking is asking:
             yield from self._refined(session, summary.id, query, ranking, asking, aside)
@@ -274,6 +275,9 @@ class Search:
             if follows:  # before the ranking is drawn, which marks it
                 session.photo = hits[0].photo.id
         found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
+        found[self._parts.suggestions] = self._suggestions(
+            session, summary
+        )  # wide words may have been chosen meanwhile
         if follows and not session.picked:  # nor while it was drawn
             found[self._parts.panel] = self.panel(hits[0].photo, session, picked=False)
         elif session.photo is not None and session.photo in session.deepened:
@@ -343,9 +347,8 @@ class Search:
         return list_hits(self._services.library, ranking, self._wanted(session), looks=session.looks)
 
     def _found(self, session: Session, summary: GallerySummary, status: str) -> Updates:
-        """A ranking and what stands around it, less the panel."""
+        """A ranking, and the line over it."""
         return {
-            **self._around(session, summary),
             self._parts.answer: self._bar(session, summary, status),
             self._parts.grid: self._ranking(session, summary),
         }

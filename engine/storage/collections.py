@@ -197,7 +197,7 @@ class TotalsCache:
         self._lock = Lock()
 
     def of(self, row: CollectionRow) -> Totals:
-        """Sums over the images of a collection; zeros for one that is empty, or gone meanwhile."""
+        """Sums over the images of a collection; zeros for an empty one; of what is left of one being deleted."""
         images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == row.id)
         with self._database.read() as session:
             state = row.weights_hash, row.exits_hash, row.precision, row.revision, session.scalar(images) or 0

@@ -20,13 +20,14 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views import header, results
-from engine.gallery import Library, delete_photos
+from engine.gallery import Library, Refinement, delete_photos, refine_search
 from engine.gallery.galleries import list_photos, publish_gallery, summarize_gallery
 from engine.search import spelling
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after, plain
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, Meanwhile
+from tests.statements import statements
 
 
 def test_words_find_photos_at_once_and_then_the_doubtful_are_looked_at_again(search: Search, session: Session) -> None:
@@ -58,6 +59,19 @@ def test_wide_words_to_try_on_ones_own_gallery_come_behind_its_first_answer(
     assert "animals" in after(next(search.searched("blue", False, session))).suggestions
 
 
+def test_wide_words_that_are_chosen_during_a_second_look_are_offered_with_it(
+    search: Search, services: Services, holidays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refined(*asked: Any) -> Refinement:
+        services.wide_words.of(services.access.gallery(holidays, session))
+        return refine_search(*asked)
+
+    monkeypatch.setattr("app.wide_words.propose_albums", lambda library, gallery: ["animals"])
+    monkeypatch.setattr("app.handlers.search.refine_search", refined)
+    session = Session(gallery=holidays)
+    assert "animals" in after(search.searched("red + green", True, session)).suggestions
+
+
 @pytest.mark.parametrize(("words", "told"), [("海辺の犬", True), ("🐶", True), ("ein Hund", False), ("1984", False)])
 def test_words_in_other_letters_are_said_not_to_be_understood(
     search: Search, session: Session, words: str, told: bool
@@ -71,6 +85,15 @@ def test_words_that_are_not_read_any_more_are_told_of(search: Search, session: S
     for words, told in (("red " * 30, False), ("red " * 31, True), (f"blue + {'red ' * 31}", True)):
         shown = after(search.searched(words, False, session))
         assert ("Only the beginning of your words" in shown.answer) is told
+
+
+def test_a_second_look_looks_nothing_up_that_it_leaves_as_it_is(search: Search, session: Session) -> None:
+    answers = search.searched("red + green", True, session)
+    with statements() as first:
+        next(answers)
+    with statements() as refined:
+        list(answers)
+    assert [sum("substr" in statement for statement, _ in asked) for asked in (first, refined)] == [1, 0]  # its years
 
 
 def test_an_answer_follows_when_second_looks_are_switched_on_or_off(search: Search, session: Session) -> None:
