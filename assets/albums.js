@@ -61,7 +61,7 @@ element.addEventListener("focusout", ({ target }) =>
     if (menu && activeElement !== document.body && !menu.contains(activeElement)) menu.open = false;
     moveChosen(target);
     if (!target.matches("select.move")) return; // which may be where the keyboard goes on to
-    back = null; // the keyboard is elsewhere, and stays there
+    if (activeElement !== cardOf(held)?.querySelector("select.move")) back = null; // it stays elsewhere
     if (document.activeElement !== target && held === target.closest("li").dataset.photo) held = null;
   }),
 );
@@ -203,7 +203,9 @@ watch("value", () => {
   const menu = element.querySelector("select.move:focus");
   if (!menu && (!held || document.activeElement !== document.body)) return; // else the menu went with what was drawn away
   const own = cardOf(held)?.querySelector("select.move");
+  const moving = back; // whose answer is still to come, wherever an earlier one has put its menu
   own ? own.focus({ preventScroll: true }) : menu?.blur();
+  back = moving;
   if (own) fill(own); // its choices were drawn away
   else held = null;
 });

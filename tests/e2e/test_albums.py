@@ -120,6 +120,30 @@ def test_the_focus_stays_with_what_is_left_though_an_earlier_answer_comes_before
     expect(animals.locator("select.move:focus")).to_have_count(1)
 
 
+def test_the_focus_stays_in_the_album_though_an_earlier_answer_puts_its_photos_in_other_places(
+    open_page: OpenPage,
+) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    animals = make_album(page, "animals")
+    cards = animals.locator("li[data-photo]")
+    photo = str(cards.nth(2).get_attribute("data-photo"))
+    cards.nth(2).locator("select.move").focus()
+    page.keyboard.press("ArrowDown")
+    held: list[Route] = []
+    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/queue/join*"):
+        page.keyboard.press("Enter")
+    seek = animals.locator("[data-seek]")
+    seek.evaluate("(field) => (field.value = 'animals', field.dispatchEvent(new Event('change', { bubbles: true })))")
+    expect(seek).to_have_attribute("value", "animals", timeout=PATIENCE)
+    assert [card.get_attribute("data-photo") for card in cards.all()].index(photo) != 2
+    held[0].continue_()
+    expect(page.locator(f".album[data-key='-'] li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+    expect(animals.locator("select.move:focus")).to_have_count(1)
+
+
 def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Albums")
