@@ -37,7 +37,7 @@ def contrastive(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def distil(logits: Tensor, teacher: Tensor) -> Tensor:
-    """Cross-entropy of an exit's logits (A, C) against the last exit's; the teacher gets no gradient."""
+    """Cross-entropy of a student's logits (A, C) against a teacher's, which gets no gradient; a scalar."""
     return F.cross_entropy(logits, teacher.detach().softmax(1))
 
 

@@ -17,7 +17,9 @@ from transformers import AutoModel, AutoTokenizer
 
 from engine.clip.device import cpu_autocast
 from engine.training.locked_image import LockedImageTuning, apart, embedded, told_apart
+from engine.training.objective import distil
 from engine.training.pretrained import CONTEXT, DIM, unpack_teacher
+from engine.training.text_tower import mean_over_tokens
 from engine.training.trainer import SEED, fit_one_cycle
 
 STEPS = 800
@@ -77,16 +79,8 @@ class SentenceTeaching:
         photos = self._photos[torch.randint(len(self._photos), (AMONG,), generator=draw)].float()
         self._tower.eval()  # what is to be learned was embedded without dropout, too
         own, wanted = embedded(self._tower, self._tokens[asked]), self._wanted[asked]
-        return divergence(own, wanted, self._scale * photos) + SAMENESS * apart(own, wanted)
-
-
-def divergence(own: Tensor, wanted: Tensor, photos: Tensor) -> Tensor:
-    """Mean KL divergence, over texts, of their similarities to photos from those that are wanted; a scalar.
-
-    Args: own, wanted: (T, D) unit length.  photos: (N, D), the logit scale in it.
-    """
-    now, goal = (own @ photos.T).log_softmax(1), (wanted @ photos.T).log_softmax(1)
-    return F.kl_div(now, goal, reduction="batchmean", log_target=True)
+        similarities = distil(self._scale * own @ photos.T, self._scale * wanted @ photos.T)
+        return similarities + SAMENESS * apart(own, wanted)
 
 
 def synthetic_captions(captions: Sequence[str], joined: int, parts: int) -> list[str]:
@@ -138,8 +132,7 @@ def meanings(folder: Path, texts: Sequence[str], say: Callable[[str], None]) -> 
         )
         with cpu_autocast():
             states = encoder(**asked).last_hidden_state.float()  # (n, L, W)
-        mask = asked["attention_mask"][..., None]
-        means.append((states * mask).sum(1) / mask.sum(1))
+        means.append(mean_over_tokens(states, asked["attention_mask"]))
         if len(means) % SAID == 0:
             say(f"{min(len(means) * AT_ONCE, len(texts))} of {len(texts)} texts")
     return torch.cat(means)[order.argsort()]

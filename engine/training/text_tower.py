@@ -47,7 +47,7 @@ class CachedTexts(nn.Module):
             overlooked[:, 0] = False
             mask &= ~overlooked | (mask.sum(1) < LONG)[:, None]
         states = _run_layers(self.layers, states, mask)
-        return F.normalize(self.proj(_mean_over_tokens(states.float(), mask)).float(), dim=-1)
+        return F.normalize(self.proj(mean_over_tokens(states.float(), mask)).float(), dim=-1)
 
     def meanings(self, text_tower: Any) -> Tensor:
         """What texts mean to a tower of which this one's lower layers are: (N, W) float32, unit length.
@@ -61,7 +61,7 @@ class CachedTexts(nn.Module):
         with torch.inference_mode(), cpu_autocast():
             for rows in torch.arange(len(self.starts) - 1).split(AT_ONCE):
                 states, mask = self._padded(rows)
-                found.append(F.normalize(_mean_over_tokens(_run_layers(layers, states, mask).float(), mask), dim=-1))
+                found.append(F.normalize(mean_over_tokens(_run_layers(layers, states, mask).float(), mask), dim=-1))
         bert.train(was_training)
         return torch.cat(found).clone()
 
@@ -84,6 +84,7 @@ def _run_layers(layers: Iterable[nn.Module], states: Tensor, mask: Tensor) -> Te
     return states
 
 
-def _mean_over_tokens(states: Tensor, mask: Tensor) -> Tensor:
+def mean_over_tokens(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean pooling: (N, L, W), and (N, L) true where there is a token, to (N, W)."""
     weights = mask[..., None].to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1)
