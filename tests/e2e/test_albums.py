@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, agree, album_words, keep, make_album, tab
 
@@ -47,6 +47,19 @@ def answer_to_come(page: Page) -> Iterator[None]:
     for route in asked:
         route.continue_()
     page.unroute("**/queue/join*")
+
+
+def asked_before(page: Page, field: Locator, words: str) -> Route:
+    """Press Enter, and search in an album by its field: what Enter asks waits, returned, and is overtaken."""
+    held: list[Route] = []
+    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/queue/join*"):
+        page.keyboard.press("Enter")
+    field.evaluate(
+        "(field, words) => (field.value = words, field.dispatchEvent(new Event('change', { bubbles: true })))", words
+    )
+    expect(field).to_have_attribute("value", words, timeout=PATIENCE)  # all is drawn anew
+    return held[0]
 
 
 def test_a_line_that_brings_several_changes_at_once_leaves_nothing_as_it_was(open_page: OpenPage) -> None:
@@ -108,14 +121,7 @@ def test_the_focus_stays_with_what_is_left_though_an_earlier_answer_comes_before
     photo = card.get_attribute("data-photo")
     card.locator("select.move").focus()
     page.keyboard.press("ArrowDown")
-    held: list[Route] = []
-    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
-    with page.expect_request("**/queue/join*"):
-        page.keyboard.press("Enter")
-    seek = page.locator(".album[data-key='-'] [data-seek]")
-    seek.evaluate("(field) => (field.value = 'dog', field.dispatchEvent(new Event('change', { bubbles: true })))")
-    expect(seek).to_have_attribute("value", "dog", timeout=PATIENCE)  # all is drawn anew
-    held[0].continue_()
+    asked_before(page, page.locator(".album[data-key='-'] [data-seek]"), "dog").continue_()
     expect(animals.locator(f"li[data-photo='{photo}']")).to_have_count(0, timeout=PATIENCE)
     expect(animals.locator("select.move:focus")).to_have_count(1)
 
@@ -130,15 +136,9 @@ def test_the_focus_stays_in_the_album_though_an_earlier_answer_puts_its_photos_i
     photo = str(cards.nth(2).get_attribute("data-photo"))
     cards.nth(2).locator("select.move").focus()
     page.keyboard.press("ArrowDown")
-    held: list[Route] = []
-    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
-    with page.expect_request("**/queue/join*"):
-        page.keyboard.press("Enter")
-    seek = animals.locator("[data-seek]")
-    seek.evaluate("(field) => (field.value = 'animals', field.dispatchEvent(new Event('change', { bubbles: true })))")
-    expect(seek).to_have_attribute("value", "animals", timeout=PATIENCE)
+    move = asked_before(page, animals.locator("[data-seek]"), "animals")
     assert [card.get_attribute("data-photo") for card in cards.all()].index(photo) != 2
-    held[0].continue_()
+    move.continue_()
     expect(page.locator(f".album[data-key='-'] li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
     expect(animals.locator("select.move:focus")).to_have_count(1)
