@@ -61,7 +61,8 @@ element.addEventListener("focusout", ({ target }) =>
     if (menu && activeElement !== document.body && !menu.contains(activeElement)) menu.open = false;
     moveChosen(target);
     if (!target.matches("select.move")) return; // which may be where the keyboard goes on to
-    if (activeElement !== cardOf(held)?.querySelector("select.move")) back = null; // it stays elsewhere
+    const followed = cardOf(held)?.querySelector("select.move"); // the menu, where an answer has put it
+    if (activeElement !== followed) back = null; // the keyboard is elsewhere, and stays there
     if (document.activeElement !== target && held === target.closest("li").dataset.photo) held = null;
   }),
 );

@@ -275,9 +275,8 @@ class Search:
             if follows:  # before the ranking is drawn, which marks it
                 session.photo = hits[0].photo.id
         found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
-        found[self._parts.suggestions] = self._suggestions(
-            session, summary
-        )  # wide words may have been chosen meanwhile
+        # Of what is around, only these may change: wide words may have been chosen meanwhile.
+        found[self._parts.suggestions] = self._suggestions(session, summary)
         if follows and not session.picked:  # nor while it was drawn
             found[self._parts.panel] = self.panel(hits[0].photo, session, picked=False)
         elif session.photo is not None and session.photo in session.deepened:
