@@ -70,8 +70,8 @@ class Albums:
             view = self._view(session, summary.id)
             asking, refused, albums = view.asking, view.refused, self._apply(summary, session, view, None)
             found = self._sorted(summary, session, view, albums)
+            drawn = self._drawn(session, summary, view, found)
             if view.asking is asking:  # else there is a newer board
-                drawn = self._drawn(session, summary, view, found)
                 if view.looking or view.refused > refused:  # what the line says meanwhile stays
                     drawn = {part: drawn[part] for part in (self._parts.album_proposals, self._parts.album_board)}
                 yield drawn
@@ -182,7 +182,9 @@ class Albums:
             if found is None or view.asking is not asking:  # the visitor has changed more meanwhile, and sees that
                 return
             look = view.looking = bool(albums.albums and found.photos)
-            yield {**self._drawn(session, summary, view, found), **(self._busy(0) if look else {})}
+            drawn = self._drawn(session, summary, view, found)
+            if view.asking is asking:  # they may have changed more while it was drawn
+                yield {**drawn, **(self._busy(0) if look else {})}
             if look and view.asking is asking:
                 yield from self._looked(session, summary, view, albums, asking)
         except EngineError as error:

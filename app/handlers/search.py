@@ -132,9 +132,19 @@ class Search:
     def _as_asked(
         self, refine: bool, session: Session, asking: object, aside: str, first: Updates
     ) -> Iterator[Updates]:
-        """The same, of what was asked then."""
+        """The same, of what was asked then.
+
+        The visitor may go on while an answer is drawn, which would then come after that to the later question.
+        """
         if first:
             yield first
+        for changes in self._answered(refine, session, asking, aside):
+            if session.asking is not asking:
+                return
+            yield changes
+
+    def _answered(self, refine: bool, session: Session, asking: object, aside: str) -> Iterator[Updates]:
+        """The same, or why there is no answer."""
         try:
             with self._services.access.turn(session):
                 yield from self._answers(refine, session, asking, aside)
@@ -245,8 +255,7 @@ class Search:
         if summary.kind == "demo" or self._services.wide_words.is_known(summary) or session.asking is not asking:
             return
         self._services.wide_words.of(summary)
-        if session.asking is asking:
-            yield {self._parts.suggestions: self._suggestions(session, summary)}
+        yield {self._parts.suggestions: self._suggestions(session, summary)}
 
     def _refined(
         self, session: Session, gallery: int, query: Query, ranking: Ranking, asking: object, aside: str

@@ -25,7 +25,7 @@ from engine.gallery.types import SortedGallery, SortedPhoto
 from tests.app.sending import Event
 from tests.app.shown_examples import DRAWING, PARTS, PHOTO, address, after
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import Fill, MakeUpload
+from tests.pictures import Fill, MakeUpload, Meanwhile
 
 
 @pytest.fixture
@@ -492,6 +492,16 @@ def test_a_board_that_was_begun_before_leaves_what_was_wrong_with_an_album(
     monkeypatch.setattr("app.handlers.albums.sort_gallery", typed_meanwhile)
     assert set(vars(after(albums.shown(session)))) == {"album_board", "album_proposals"}
     assert "one is possible" in refused[-1]
+
+
+@pytest.mark.parametrize("words", ["", "blues: blue"])
+def test_a_board_that_is_drawn_while_the_albums_change_is_not_shown(
+    albums: Albums, session: Session, mine: int, meanwhile: Meanwhile, words: str
+) -> None:
+    after(albums.added("reds: red", session))
+    drawing = albums.added(words, session) if words else albums.shown(session)
+    meanwhile(views, "board", lambda: after(albums.added("greens: green", session)))
+    assert "album_board" not in vars(after(drawing))
 
 
 def test_a_board_of_another_gallery_is_not_drawn_over(

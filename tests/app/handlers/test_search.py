@@ -500,6 +500,17 @@ def test_an_answer_that_comes_after_that_of_a_newer_question_is_not_shown(
     assert session.hits[0].photo.file == "blue-square.png"
 
 
+@pytest.mark.parametrize("looks", [0, 1])
+def test_an_answer_that_is_drawn_while_a_newer_question_is_answered_is_not_shown(
+    search: Search, session: Session, meanwhile: Meanwhile, looks: int
+) -> None:
+    answers = search.searched("red", True, session)
+    for _ in range(looks):
+        next(answers)
+    meanwhile(results, "stacks", lambda: list(search.searched("blue", False, session)))
+    assert list(answers) == []
+
+
 @pytest.mark.parametrize("readable", [True, False])
 def test_words_that_are_asked_while_a_picture_is_read_stay(
     search: Search,
