@@ -58,9 +58,11 @@ class Compare:
             session.racing = summary.id in self._racers
             told = _how_far(self._races.get(summary.id)) if session.racing else result
             yield {race: told, self._parts.start_race: gr.update(visible=may_race)}
+            asked = session.gallery, session.query
             with services.access.turn(session):
                 ranked = self._rankings(session, summary)
-            yield {rankings: ranked}
+            if asked == (session.gallery, session.query):  # else what is asked now is compared beside, and may be there
+                yield {rankings: ranked}
         except EngineError as error:
             problem: Updates = {race: services.problem(error, session), rankings: ""}
             if isinstance(error, GalleryMissing | ModelChanged):

@@ -30,13 +30,15 @@ class Overview:
                 require_model(services.library, summary.id)  # another model's exits are not this one's
                 exits = range(1, len(summary.exits) + 1)
                 typical = {exit: typical_photos(services.library, summary.id, exit) for exit in exits}
-            return {
+            drawn = {
                 parts.figures: overview.figures(summary, services.measured(summary)),
                 parts.histogram: overview.histogram(summary, services.drawing, typical, services.address),
                 parts.curve: overview.curve(services.curve, summary.budget),
                 **self._budget.previewed(budget, looked_for, session),
                 **self._search.headline(session),  # another page may have changed the gallery
             }
+            # Another gallery may have come on show, and been drawn, meanwhile.
+            return drawn if session.gallery == summary.id else {parts.figures: gr.skip()}
         except ModelChanged as error:
             return {
                 **dict.fromkeys(parts.drawn_overview, ""),
@@ -62,7 +64,8 @@ class Overview:
                 places = map_gallery(services.library, summary.id)
         except EngineError:  # the figures above say so
             return {self._parts.map: ""}
-        return {self._parts.map: photo_map(places, summary.photos, services.address)}
+        drawn = photo_map(places, summary.photos, services.address)
+        return {self._parts.map: drawn if session.gallery == summary.id else gr.skip()}
 
     def map_if_open(self, session: Session) -> Updates:
         """Another gallery is on show, or its photos went deeper."""

@@ -8,6 +8,7 @@ import pytest
 
 from app import access as access_module
 from app import services as services_module
+from app.handlers import comparison as comparison_module
 from app.handlers.comparison import COMPARE, Compare
 from app.handlers.search import Search
 from app.services import Services
@@ -15,6 +16,7 @@ from app.session import Session
 from engine.gallery import UNDATED, Lap, Library, Race, shipped_race
 from engine.gallery.galleries import open_gallery
 from tests.app.shown_examples import PARTS, after
+from tests.pictures import Meanwhile
 
 
 def test_both_rankings_stand_side_by_side_after_a_race(compare: Compare, search: Search, session: Session) -> None:
@@ -44,6 +46,15 @@ def test_a_query_is_compared_where_that_is_on_show_and_nothing_is_loaded_twice(
     session.tab = COMPARE
     assert "3 of 3" in after(compare.shown_if_open(session)).rankings
     assert sorted(loaded) == ["full_run", "summarize_gallery"]
+
+
+def test_rankings_are_not_drawn_over_those_of_a_newer_question(
+    compare: Compare, search: Search, session: Session, meanwhile: Meanwhile
+) -> None:
+    list(compare.raced(session))
+    list(search.searched("red", False, session))
+    meanwhile(comparison_module, "compare_rankings", lambda: list(search.searched("blue", False, session)))
+    assert not hasattr(after(compare.shown(session)), "rankings")
 
 
 def test_the_shipped_measurement_is_shown_of_its_own_model_until_this_machine_has_measured(

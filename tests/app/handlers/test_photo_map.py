@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from app.handlers import overview as overview_module
 from app.handlers.overview import GALLERY, Overview
 from app.handlers.search import Search
 from app.services import Services
@@ -9,6 +10,7 @@ from app.session import Session
 from app.views.photo_map import photo_map
 from engine.gallery import Place
 from tests.app.shown_examples import EVIL, PARTS, PHOTO, after, plain
+from tests.pictures import Meanwhile
 
 
 def place(number: int, share: float = 0.7, exit: int = 2, file: str = "a.jpg") -> Place:
@@ -44,3 +46,15 @@ def test_it_is_drawn_for_an_open_tab(services: Services, session: Session) -> No
     assert "Map of the gallery" in after(overview.map_if_open(session)).map
     session.gallery = 999
     assert after(overview.map(session)).map == ""
+
+
+def test_neither_map_nor_figures_are_drawn_over_those_of_a_gallery_that_came_on_show_meanwhile(
+    overview: Overview, session: Session, services: Services, holidays: int, meanwhile: Meanwhile
+) -> None:
+    for drawn_last, draw in (
+        ("map_gallery", lambda: overview.map(session)),
+        ("typical_photos", lambda: overview.shown(0.5, None, session)),
+    ):
+        session.gallery = services.demo.id
+        meanwhile(overview_module, drawn_last, lambda: setattr(session, "gallery", holidays))
+        assert not vars(after(draw()))
