@@ -1,5 +1,6 @@
 """Both encoders side by side."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Event
@@ -80,8 +81,17 @@ def test_a_race_changes_no_headline_of_another_gallery(compare: Compare, session
 
 
 def test_a_race_that_was_stopped_is_told_of_beside_no_other_gallery(
-    compare: Compare, session: Session, services: Services, holidays: int
+    compare: Compare, session: Session, services: Services, holidays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    race = services.comparison.race
+
+    def long(gallery: int, told: Callable[[Lap], object]) -> Race:
+        for _ in range(1000):
+            told(Lap(1, 3, 2.0, 4.0))
+            time.sleep(0.01)
+        return race(gallery, told)
+
+    monkeypatch.setattr(services.comparison, "race", long)
     racing = compare.raced(session)
     next(racing)
     services.stop("race", session)
