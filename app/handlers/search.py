@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -138,17 +139,13 @@ class Search:
         """
         if first:
             yield first
-        for changes in self._answered(refine, session, asking, aside):
-            if session.asking is not asking:
-                return
-            yield changes
-
-    def _answered(self, refine: bool, session: Session, asking: object, aside: str) -> Iterator[Updates]:
-        """The same, or why there is no answer."""
         try:
             with self._services.access.turn(session):
-                yield from self._answers(refine, session, asking, aside)
-                yield from self._new_suggestions(session, asking)
+                told = self._answers(refine, session, asking, aside), self._new_suggestions(session, asking)
+                for changes in chain(*told):
+                    if session.asking is not asking:
+                        return
+                    yield changes
         except EngineError as error:
             if session.asking is asking:
                 if isinstance(error, QueryRejected):
