@@ -1,13 +1,14 @@
 """A page served from an empty data folder, and visitors who open it."""
 
+from collections import defaultdict
 from collections.abc import Generator, Iterator
-from typing import Literal
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
 
-from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, OpenPage, answered, serving
+from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, Motion, OpenPage, Visitor, answered, serving
 
 # What Gradio says where a page is loaded anew while an answer still comes: by then nobody reads it. The words depend on
 # whether the answer had begun.
@@ -60,22 +61,48 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+Look: TypeAlias = tuple[str, Motion]
+
+
+@pytest.fixture(scope="module")
+def spare() -> defaultdict[Look, list[BrowserContext]]:
+    """Contexts that no test uses now: they know the page's files, which are slow to load."""
+    return defaultdict(list)
+
+
 @pytest.fixture
-def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
+def visitor(browser: Browser, address: str, spare: defaultdict[Look, list[BrowserContext]]) -> Iterator[Visitor]:
+    """Opens a blank page, as somebody does who has never been at an address."""
+    used: list[tuple[Look, BrowserContext, Page]] = []
+
+    def blank(look: str, motion: Motion = "reduce", at: str = address) -> Page:
+        free = spare[look, motion]
+        context = free.pop() if free else browser.new_context(**LOOKS[look], reduced_motion=motion)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        forgotten = {"origin": at, "storageTypes": "all"}  # all but those files
+        context.new_cdp_session(page).send("Storage.clearDataForOrigin", forgotten)
+        used.append(((look, motion), context, page))
+        return page
+
+    yield blank
+    for kind, context, page in used:
+        if not page.is_closed():  # a test may close it, and its context
+            for opened in context.pages:
+                opened.close()
+            spare[kind].append(context)
+
+
+@pytest.fixture
+def open_page(visitor: Visitor, address: str) -> Iterator[OpenPage]:
     """Opens the page as a new visitor with one of the looks; complaints and foreign requests fail the test."""
     places = [address]
-    contexts: list[BrowserContext] = []
     wrong: list[str] = []
     going: set[Page] = set()
 
-    def open_with(
-        look: str, rest: str = "", motion: Literal["no-preference", "reduce"] = "reduce", at: str = address
-    ) -> Page:
+    def open_with(look: str, rest: str = "", motion: Motion = "reduce", at: str = address) -> Page:
         places.append(at)
-        context = browser.new_context(**LOOKS[look], reduced_motion=motion)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
+        page = visitor(look, motion, at)
         page.on("request", lambda request: wrong.append(request.url) if is_foreign(request.url) else None)
         page.add_init_script(f"addEventListener('beforeunload', () => console.debug('{GOES}'))")
         page.on("console", lambda message: heard(page, message))
@@ -99,7 +126,4 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
         return urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(tuple(places))
 
     yield open_with
-    complaints = list(wrong)  # what a page says when it is closed on is none
-    for context in contexts:
-        context.close()
-    assert not complaints
+    assert not wrong

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from PIL import Image
@@ -43,6 +43,8 @@ LONG_DARK, LONG_PHONE = (pytest.param(look, marks=pytest.mark.long) for look in 
 EACH_LOOK = pytest.mark.parametrize("look", ["wide", "phone", LONG_DARK])
 EACH_LOOK_BY_HAND = pytest.mark.parametrize("look", ["wide", LONG_PHONE, LONG_DARK])
 
+Motion = Literal["no-preference", "reduce"]
+Visitor = Callable[..., Page]
 OpenPage = Callable[..., Page]
 
 # Whether the middle of what is in view of an element is its own, and not covered.

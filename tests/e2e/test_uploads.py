@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.driver import PATIENCE, REFUSED, ROOT, answered, serving, tab
+from tests.e2e.driver import PATIENCE, REFUSED, ROOT, Visitor, answered, serving, tab
 
 pytestmark = pytest.mark.browser
 PHOTOS, BAD = 119, 10
@@ -50,16 +50,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
+def page(visitor: Visitor, address: str) -> Page:
     """A visitor's page; one that is loaded again while it listens complains, so complaints are no failure here."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
+    page = visitor("wide")
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(address)
     answered(page)
-    yield page
-    context.close()
+    return page
 
 
 def drop(page: Page, files: list[Path], gallery: str) -> None:
