@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, 
 
 from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, Motion, OpenPage, Visitor, answered, serving
 
+Kind: TypeAlias = tuple[str, Motion]  # of a context: the name of its look, and whether things may move
+
 # What Gradio says where a page is loaded anew while an answer still comes: by then nobody reads it. The words depend on
 # whether the answer had begun.
 LEFT = (
@@ -61,19 +63,16 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-Look: TypeAlias = tuple[str, Motion]
-
-
 @pytest.fixture(scope="module")
-def spare() -> defaultdict[Look, list[BrowserContext]]:
+def spare() -> defaultdict[Kind, list[BrowserContext]]:
     """Contexts that no test uses now: they know the page's files, which are slow to load."""
     return defaultdict(list)
 
 
 @pytest.fixture
-def visitor(browser: Browser, address: str, spare: defaultdict[Look, list[BrowserContext]]) -> Iterator[Visitor]:
+def visitor(browser: Browser, address: str, spare: defaultdict[Kind, list[BrowserContext]]) -> Iterator[Visitor]:
     """Opens a blank page, as somebody does who has never been at an address."""
-    used: list[tuple[Look, BrowserContext, Page]] = []
+    used: list[tuple[Kind, BrowserContext, Page]] = []
 
     def blank(look: str, motion: Motion = "reduce", at: str = address) -> Page:
         free = spare[look, motion]
