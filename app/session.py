@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from app.server.order import arrival
 from app.work import Running
-from engine.gallery import MOST_ALBUMS, AlbumSet, AlbumsRejected, Aside, Deepened, Hit, Looks, Order
+from engine.gallery import MOST_ALBUMS, AlbumSet, AlbumsRejected, Deepened, Hit, Looks, Order
 
 REMEMBERED = 6  # queries of this session
 NEW_GALLERY = "My photos"  # what photos are added to at first
@@ -43,7 +43,6 @@ class Turn:
 class AlbumView:
     """A gallery's albums as one page shows them."""
 
-    aside: Aside = field(default_factory=Aside)  # second looks where the gallery is not theirs
     asking: object = field(default_factory=object)  # another one with every change, and when second looks are over
     turn: Turn = field(default_factory=Turn)  # of changes that follow each other quickly, to be sorted by
     looking: bool = False  # second looks go on

@@ -45,7 +45,9 @@ PROPOSED = 8
 MOST_MOVES = 5_000
 APART_KEPT = 2**25  # bytes of albums of galleries of others, over all visitors
 APART_SECONDS = 7 * 86_400.0  # since their last change: as long as what else strangers keep
+LOOKS_KEPT = 2**26  # bytes of second looks at photos of galleries of others, over all visitors
 MOVE = 150  # bytes of a move, roughly
+LOOK = 1024  # bytes of a second look beside its embedding, roughly
 SORTED_KEPT = 100_000  # photos of galleries that stay sorted, over all visitors: some 40 MB
 SORTED_LEAST = 2_000  # photos that a sort counts for: its albums and moves take memory, too
 
@@ -57,6 +59,8 @@ class Albums:
         self._services, self._parts = services, parts
         # A visitor's own albums of a gallery that is not theirs, by browser and gallery: a reload finds them again.
         self._apart: TTLCache[tuple[str, int], AlbumSet] = TTLCache(APART_KEPT, APART_SECONDS, getsizeof=_size)
+        # And what second looks have found for them, without which a reload would show another sort.
+        self._looks: LRUCache[tuple[str, int], Aside] = LRUCache(LOOKS_KEPT, _size_of_looks)
         self._apart_lock = Lock()
         # Galleries as they stand: more of a column, a search in it and a ZIP need no other sort.
         self._sorts: LRUCache[object, SortedGallery] = LRUCache(SORTED_KEPT, _photos_of)
@@ -199,7 +203,7 @@ class Albums:
         require_model(self._services.library, summary.id)  # it may be another one than they were sorted by
         if not albums.albums:  # nothing is shown of it
             return SortedGallery((), (), 0, 0.0)
-        aside = self._aside(summary, session, view)
+        aside = self._aside(summary, session)
         found = [] if aside is None else list(aside.found.items())
         looks = frozenset((photo, look.exit, look.macs) for photo, look in found)
         return self._sort(summary, session, view, albums, looks)
@@ -218,9 +222,7 @@ class Albums:
             view.looked.update(photos)
 
         with self._services.access.turn(session), self._services.access.place_of_address():
-            return sort_gallery(
-                self._services.library, summary.id, albums, 0.0, tell, self._aside(summary, session, view)
-            )
+            return sort_gallery(self._services.library, summary.id, albums, 0.0, tell, self._aside(summary, session))
 
     def _problem(self, error: EngineError, session: Session) -> Updates:
         return {
@@ -239,7 +241,7 @@ class Albums:
 
         def look(tell: Callable[[list[int] | Waiting], object]) -> SortedGallery:
             with services.access.work(session, tell) as tell, services.event_log.timed("sort"):
-                aside = self._aside(summary, session, view)
+                aside = self._aside(summary, session)
                 return sort_gallery(services.library, summary.id, albums, _budget(summary), tell, aside)
 
         try:
@@ -370,8 +372,14 @@ class Albums:
             raise PhotoMissing("This photo is not of this gallery; open the tab again.")
         return photo.id
 
-    def _aside(self, summary: GallerySummary, session: Session, view: AlbumView) -> Aside | None:
-        return None if self._services.access.owns(summary, session) else view.aside
+    def _aside(self, summary: GallerySummary, session: Session) -> Aside | None:
+        """Where second looks at photos of a gallery of others are kept for a visitor."""
+        if self._services.access.owns(summary, session):
+            return None
+        key = session.browser, summary.id
+        with self._apart_lock:
+            self._looks[key] = found = self._looks.get(key) or Aside()  # measured anew: it has grown since
+        return found
 
     def _view(self, session: Session, gallery: int) -> AlbumView:
         """What the session remembers of a gallery's albums."""
@@ -391,6 +399,11 @@ def _size(albums: AlbumSet) -> int:
     """Roughly the bytes of albums in memory."""
     texts = (text for album in albums.albums for text in (album.name, *album.phrases, album.unlike))
     return MOVE * (1 + len(albums.moves)) + sum(sys.getsizeof(text) for text in texts)
+
+
+def _size_of_looks(looks: Aside) -> int:
+    """Roughly the bytes of second looks in memory; of more than are kept, those of the last visitor stay."""
+    return min(LOOKS_KEPT, LOOK + sum(LOOK + look.vector.nbytes for look in looks.found.values()))
 
 
 def _photos_of(found: SortedGallery) -> int:

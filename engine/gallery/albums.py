@@ -47,9 +47,11 @@ class Aside:
 
     def keep(self, deeper: "Mapping[int, Encoding]") -> None:
         """Keep encodings; what one cost is added to what the one before did."""
+        found = dict(self.found)  # in its place at once: another page of the visitor may be reading
         for image_id, each in deeper.items():
-            before = self.found.get(image_id)
-            self.found[image_id] = replace(each, map=None, macs=each.macs + (before.macs if before else 0))
+            before = found.get(image_id)
+            found[image_id] = replace(each, map=None, macs=each.macs + (before.macs if before else 0))
+        self.found = found
 
 
 def list_albums(library: Library, gallery_id: int) -> AlbumSet:

@@ -365,14 +365,20 @@ def test_second_looks_aside_are_part_of_a_sort(
     again = Session(gallery=services.demo.id, browser="mine")
     blue = str(list_photos(services.library, services.demo.id)[2].id)
     sorts.clear()
+    assert "<b>40 %</b>" in after(albums.shown(session)).album_line
     after(albums.moved(Event(photo=blue, to="=reds"), session))
     assert len(sorts) == 1
-    assert session.albums[services.demo.id].aside.found, "the example ran to full depth"
+    assert "<b>60 %</b>" in after(albums.shown(session)).album_line, "the example ran to full depth"
     after(albums.shown(session))
     assert len(sorts) == 2
     after(albums.shown(session))
     assert len(sorts) == 2
-    assert "by hand" in board(albums.shown(again))
+    shown = after(albums.shown(again))
+    assert "by hand" in shown.album_board
+    assert "<b>60 %</b>" in shown.album_line, "a reload finds what second looks have found, too"
+    others = Session(gallery=services.demo.id, browser="another")
+    after(albums.added("reds: red", others))
+    assert "<b>40 %</b>" in after(albums.shown(others)).album_line, "but for nobody else"
 
 
 def test_few_sorts_stay(
