@@ -402,7 +402,7 @@ def _size(albums: AlbumSet) -> int:
 
 
 def _size_of_looks(looks: Aside) -> int:
-    """Roughly the bytes of second looks in memory; of more than are kept, those of the last visitor stay."""
+    """Roughly the bytes of second looks in memory; one visitor's own take all the room there is at most."""
     return min(LOOKS_KEPT, LOOK + sum(LOOK + look.vector.nbytes for look in looks.found.values()))
 
 
