@@ -47,7 +47,7 @@ APART_KEPT = 2**25  # bytes of albums of galleries of others, over all visitors
 APART_SECONDS = 7 * 86_400.0  # since their last change: as long as what else strangers keep
 LOOKS_KEPT = 2**26  # bytes of second looks at photos of galleries of others, over all visitors
 MOVE = 150  # bytes of a move, roughly
-LOOK = 1024  # bytes of a second look beside its embedding, roughly
+LOOK = 4096  # bytes of a second look, roughly
 SORTED_KEPT = 100_000  # photos of galleries that stay sorted, over all visitors: some 40 MB
 SORTED_LEAST = 2_000  # photos that a sort counts for: its albums and moves take memory, too
 
@@ -403,7 +403,7 @@ def _size(albums: AlbumSet) -> int:
 
 def _size_of_looks(looks: Aside) -> int:
     """Roughly the bytes of second looks in memory; one visitor's own take all the room there is at most."""
-    return min(LOOKS_KEPT, LOOK + sum(LOOK + look.vector.nbytes for look in looks.found.values()))
+    return min(LOOKS_KEPT, LOOK * (1 + len(looks.found)))
 
 
 def _photos_of(found: SortedGallery) -> int:
