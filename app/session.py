@@ -1,8 +1,9 @@
 """What the page remembers of one visitor, until the tab is closed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,6 +20,7 @@ COLUMNS = MOST_ALBUMS + 2  # of a board: the albums, those in doubt, and none of
 VIEWS_KEPT = 4  # galleries whose albums are remembered
 UNDONE = 20  # changes of albums
 DROPS = 100  # of files, that wait to be announced
+ON_ITS_WAY = 0.5  # seconds that an answer waits at most until the one before it has left for the page
 
 Work = Literal["budget", "fit", "race", "albums"]
 
@@ -37,6 +39,33 @@ class Turn:
 
     def __exit__(self, *error: object) -> None:
         self._lock.release()
+
+
+class Sending:
+    """Lets the answers of a session leave for its page in their order.
+
+    A thread that has found its answer still wanted may be kept waiting before Gradio sends that, while another one
+    answers a later question. Gradio asks for what follows once it has sent what it got: an answer waits for that.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._last = Lock(), Event()
+        self._last.set()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Sending":
+        return Sending()  # as with Turn
+
+    @contextmanager
+    def after_the_last(self) -> Iterator[None]:
+        """To be held around a look whether an answer is still wanted, and its `yield`."""
+        sent = Event()
+        with self._lock:
+            before, self._last = self._last, sent
+        try:
+            before.wait(ON_ITS_WAY)  # a page that was left is sent nothing more
+            yield
+        finally:
+            sent.set()
 
 
 @dataclass
@@ -88,6 +117,7 @@ class Session:
     words_only: bool = False  # what is on show was asked by words alone, and no sum
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
     turn: Turn = field(default_factory=Turn)
+    sending: Sending = field(default_factory=Sending)  # of its answers
     arrival: int = 0  # number of the event that asked for it
     step: str = ""  # of Back and Forward that was asked for last, by its number
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last

@@ -75,10 +75,11 @@ class Albums:
             asking, refused, albums = view.asking, view.refused, self._apply(summary, session, view, None)
             found = self._sorted(summary, session, view, albums)
             drawn = self._drawn(session, summary, view, found)
-            if view.asking is asking:  # else there is a newer board
-                if view.looking or view.refused > refused:  # what the line says meanwhile stays
-                    drawn = {part: drawn[part] for part in (self._parts.album_proposals, self._parts.album_board)}
-                yield drawn
+            with session.sending.after_the_last():
+                if view.asking is asking:  # else there is a newer board
+                    if view.looking or view.refused > refused:  # what the line says meanwhile stays
+                        drawn = {part: drawn[part] for part in (self._parts.album_proposals, self._parts.album_board)}
+                    yield drawn
         except EngineError as error:
             told = self._problem(error, session)
             if isinstance(error, GalleryMissing | ModelChanged):  # the board is another gallery's, or was this one's
@@ -187,8 +188,9 @@ class Albums:
                 return
             look = view.looking = bool(albums.albums and found.photos)
             drawn = self._drawn(session, summary, view, found)
-            if view.asking is asking:  # they may have changed more while it was drawn
-                yield {**drawn, **(self._busy(0) if look else {})}
+            with session.sending.after_the_last():
+                if view.asking is asking:  # they may have changed more while it was drawn
+                    yield {**drawn, **(self._busy(0) if look else {})}
             if look and view.asking is asking:
                 yield from self._looked(session, summary, view, albums, asking)
         except EngineError as error:

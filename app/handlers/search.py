@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -138,14 +137,20 @@ class Search:
         The visitor may go on while an answer is drawn, which would then come after that to the later question.
         """
         if first:
-            yield first
+            with session.sending.after_the_last():
+                yield first
+        for changes in self._drawn(refine, session, asking, aside):
+            with session.sending.after_the_last():
+                if session.asking is not asking:
+                    return
+                yield changes
+
+    def _drawn(self, refine: bool, session: Session, asking: object, aside: str) -> Iterator[Updates]:
+        """The same, or why there is no answer."""
         try:
             with self._services.access.turn(session):
-                told = self._answers(refine, session, asking, aside), self._new_suggestions(session, asking)
-                for changes in chain(*told):
-                    if session.asking is not asking:
-                        return
-                    yield changes
+                yield from self._answers(refine, session, asking, aside)
+                yield from self._new_suggestions(session, asking)
         except EngineError as error:
             if session.asking is asking:
                 if isinstance(error, QueryRejected):
