@@ -1,6 +1,7 @@
 """The selected photo: chosen, explained, run to full depth."""
 
 import secrets
+from collections.abc import Iterator
 
 import gradio as gr
 
@@ -20,23 +21,25 @@ class Selection:
     def __init__(self, services: Services, parts: Parts, search: Search) -> None:
         self._services, self._parts, self._search = services, parts, search
 
-    def selected(self, event: gr.EventData, session: Session) -> Updates:
+    def selected(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """A photo was chosen."""
         chosen: Photo | None = None
         number = arrival()
         try:
             with session.turn:
                 if number < session.selected:  # its thread has begun late: another one was chosen since
-                    return self._unchanged()
+                    return
                 session.selected = number
                 try:
                     chosen = self._services.access.photo(sent_along(event, "photo"), session)
                 finally:  # both at once: a second look that ends meanwhile draws what it finds here
                     session.photo, session.picked = chosen.id if chosen else None, secrets.token_hex(4)
             shown = self._panel(chosen, session)
-            return shown if session.selected == number else self._unchanged()
         except EngineError as error:
-            return self._problem(error, session)
+            shown = self._problem(error, session)
+        with session.sending.after_the_last():
+            if session.selected == number:
+                yield shown
 
     def explained(self, session: Session) -> Updates:
         """How the query fits at every exit was asked for."""

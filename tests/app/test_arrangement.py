@@ -56,7 +56,7 @@ def test_a_photo_that_was_selected_before_a_choice_is_so_no_more(services: Servi
     list(search.searched("red + green", True, trip))
     for query in (trip.query, ""):
         trip.ask(query)
-        Selection(services, PARTS, search).selected(Event(photo=str(trip.photo)), trip)
+        list(Selection(services, PARTS, search).selected(Event(photo=str(trip.photo)), trip))
         answers = list(Galleries(services, PARTS, search).arranged(Event(order="newest", year=ANY), True, trip))
         drawn = [str(answer.get(PARTS.panel, "")) for answer in answers]
         assert any(drawn)

@@ -139,7 +139,7 @@ def doors(services: Services, session: Session) -> list[Callable[[], object]]:
         lambda: list(galleries.photos_deleted(gr.EventData(None, {"photos": str(photo)}), session)),
         lambda: list(search.searched("yellow", True, session)),
         lambda: list(search.more(session)),
-        lambda: selection.selected(gr.EventData(None, {"photo": str(photo)}), session),
+        lambda: list(selection.selected(gr.EventData(None, {"photo": str(photo)}), session)),
         lambda: selection.explained(session),
         lambda: selection.deepened(session),
         lambda: list(compare.shown(session)),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Thread
 
 import gradio as gr
 import pytest
@@ -42,7 +43,7 @@ def test_a_photo_selected_while_more_photos_are_on_their_way_is_marked_among_the
     list(search.searched("red", False, session))
     more = search.more(session)
     next(more)
-    selection.selected(Event(photo="2"), session)
+    list(selection.selected(Event(photo="2"), session))
     (current,) = [card for card in after(more).grid.split("<li ") if "aria-current" in card]
     assert 'data-photo="2"' in current
 
@@ -53,15 +54,32 @@ def test_of_two_photos_the_one_that_was_chosen_last_is_on_show_whichever_thread_
     arrived = iter((8, 7))
     monkeypatch.setattr(photo_module, "arrival", lambda: next(arrived))
     assert 'data-photo="2"' in after(selection.selected(Event(photo="2"), session)).panel
-    assert selection.selected(Event(photo="1"), session) == {PARTS.panel: gr.skip()}
+    assert not list(selection.selected(Event(photo="1"), session))
     assert session.photo == 2
+
+
+def test_a_panel_waits_until_that_of_the_photo_before_has_left_for_the_page(
+    selection: Selection, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "ON_ITS_WAY", 60)
+    earlier = selection.selected(Event(photo="1"), session)
+    next(earlier)
+    left: list[str] = []
+    later = Thread(target=lambda: left.append(after(selection.selected(Event(photo="2"), session)).panel))
+    later.start()
+    later.join(0.5)
+    left.append("that of the photo before")
+    assert list(earlier) == []
+    later.join()
+    assert left[0] == "that of the photo before"
+    assert 'data-photo="2"' in left[1]
 
 
 def test_a_photo_selected_since_a_question_stays_so_when_the_question_begins_late(
     selection: Selection, search: Search, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photo_module, "arrival", lambda: 8)
-    selection.selected(Event(photo="2"), session)
+    list(selection.selected(Event(photo="2"), session))
     for arrived, picked in ((7, True), (9, False)):
         monkeypatch.setattr(session_module, "arrival", lambda arrived=arrived: arrived)
         assert ("data-picked" in after(search.searched("red", False, session)).panel) == picked

@@ -153,12 +153,12 @@ def test_a_photo_that_was_selected_since_the_question_stays_so_where_the_answer_
     search: Search, selection: Selection, session: Session, words: str
 ) -> None:
     answers = search.searched(words, True, session)
-    selection.selected(Event(photo="2"), session)
+    list(selection.selected(Event(photo="2"), session))
     shown = after(answers)
     assert 'data-photo="2"' in shown.panel
     assert f"data-picked={session.picked}" in shown.panel
     assert re.search(r'data-photo="2"[^>]*aria-current', shown.grid)
-    selection.selected(Event(photo="2"), session)
+    list(selection.selected(Event(photo="2"), session))
     assert "data-picked" not in after(search.searched(words, True, session)).panel, "it was selected before"
 
 
@@ -166,7 +166,7 @@ def test_a_photo_that_was_selected_since_the_question_and_is_not_among_the_answe
     search: Search, selection: Selection, session: Session, holidays: int
 ) -> None:
     answers = search.searched("blue", True, session)
-    selection.selected(Event(photo="2"), session)
+    list(selection.selected(Event(photo="2"), session))
     session.gallery = holidays
     assert "data-picked" not in after(answers).panel
     assert session.photo == session.hits[0].photo.id
@@ -188,7 +188,7 @@ def test_a_photo_selected_while_an_answer_is_drawn_stays_in_the_panel_and_is_mar
     answers = search.searched("blue", True, session)
     for _ in range(looks):
         next(answers)
-    meanwhile(*drawing, lambda: selection.selected(Event(photo="2"), session))
+    meanwhile(*drawing, lambda: list(selection.selected(Event(photo="2"), session)))
     shown = after(answers)
     assert 'data-photo="2"' in shown.panel
     assert re.search(r'data-photo="2"[^>]*aria-current', shown.grid), "it is marked, too"
@@ -201,7 +201,7 @@ def test_a_selected_photo_that_is_deleted_while_the_answer_is_drawn_leaves_the_r
     session.gallery = holidays
     answers = search.searched("blue", False, session)
     kept, deleted = list_photos(library, holidays)
-    selection.selected(Event(photo=str(deleted.id)), session)
+    list(selection.selected(Event(photo=str(deleted.id)), session))
     meanwhile(results, "stacks", lambda: delete_photos(library, holidays, [deleted.id]))  # another tab is faster
     shown = after(answers)
     assert f'data-photo="{kept.id}"' in shown.grid
@@ -215,7 +215,7 @@ def test_a_photo_selected_while_the_second_look_is_on_its_way_stays_in_the_panel
         answers = search.searched("blue", True, session)
         next(answers)
         assert "panel" in vars(after([next(answers)]))
-        selection.selected(Event(photo=photo), session)
+        list(selection.selected(Event(photo=photo), session))
         shown = after(answers)
         assert says in shown.panel
         assert photo == "999" or re.search(rf'data-photo="{photo}"[^>]*aria-current', shown.grid), "it is marked, too"
@@ -229,7 +229,7 @@ def test_a_photo_selected_as_the_second_look_ends_is_not_said_to_be_gone(
     next(answers)
     next(answers)
     meanwhile(services.access, "photo", lambda: late.extend(answers))
-    assert 'data-photo="2"' in after([selection.selected(Event(photo="2"), session)]).panel
+    assert 'data-photo="2"' in after(selection.selected(Event(photo="2"), session)).panel
     assert late == []
 
 
