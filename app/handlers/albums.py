@@ -257,21 +257,28 @@ class Albums:
                     yield self._busy(len(so_far))
                 elif isinstance(event, SortedGallery):
                     view.judged = len(event.photos)
-                    self._over(view, asking)
-                    if session.gallery == summary.id:
-                        yield self._drawn(session, summary, view, event)
+                    over = self._over(view, asking)
+                    if over is None or session.gallery != summary.id:
+                        return
+                    drawn = self._drawn(session, summary, view, event)
+                    with session.sending.after_the_last():
+                        if view.asking is over:  # they may have changed more while it was drawn
+                            yield drawn
         except Stopped:
             if self._over(view, asking) and session.gallery == summary.id:
                 yield from self.shown(session)
         finally:
             self._over(view, asking)
 
-    def _over(self, view: AlbumView, asking: object) -> bool:
-        """No second looks go on any more: a board that was begun before is not drawn; whether these were the last."""
-        last = view.asking is asking
-        if last:
-            view.asking, view.looking = object(), False
-        return last
+    def _over(self, view: AlbumView, asking: object) -> object | None:
+        """No second looks go on any more: a board that was begun before is not drawn.
+
+        Returns: what `asking` is until the visitor changes something; None where they have done so already.
+        """
+        if view.asking is not asking:
+            return None
+        view.asking, view.looking = (over := object()), False
+        return over
 
     def _apply(
         self, summary: GallerySummary, session: Session, view: AlbumView, change: Callable[[AlbumSet], AlbumSet] | None
