@@ -100,11 +100,16 @@ class Search:
 
     def more(self, session: Session) -> Iterator[Updates]:
         """More of the ranking was asked for."""
+        asking = session.asking
         session.unfolded += _on_show(session) < results.MOST
-        photo = session.photo
-        yield self.grid(session)
-        if session.photo != photo:  # selected while that was on its way, which does not mark it
-            yield self.grid(session)
+        while True:
+            photo, drawn = session.photo, self.grid(session)
+            with session.sending.after_the_last():
+                if session.asking is not asking:
+                    return
+                yield drawn
+            if session.photo == photo:
+                return  # else another one was selected while that was on its way, which does not mark it
 
     def grid(self, session: Session) -> Updates:
         """The ranking on show, or the gallery's photos where nothing is asked."""
@@ -114,8 +119,12 @@ class Search:
             if not session.query.strip():
                 return {grid: self._shelf(session, summary)}
             if len(session.hits) < self._wanted(session):
+                asking = session.asking
                 with self._services.access.turn(session):
-                    session.hits = self.ranked(session, self._wanted(session))
+                    hits = self.ranked(session, self._wanted(session))
+                with session.turn:
+                    if session.asking is asking:  # else these are of an earlier question
+                        session.hits = hits
             return {grid: self._ranking(session, summary)}
         except EngineError as error:
             return {grid: self._services.problem(error, session)}

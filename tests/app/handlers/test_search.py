@@ -513,6 +513,16 @@ def test_an_answer_that_is_drawn_while_a_newer_question_is_answered_is_not_shown
     assert list(answers) == []
 
 
+@pytest.mark.parametrize("place", [(search_module, "search_photos"), (results, "results")], ids=["ranked", "drawn"])
+def test_more_of_a_ranking_is_not_shown_over_the_answer_to_a_newer_question(
+    search: Search, session: Session, meanwhile: Meanwhile, place: tuple[ModuleType, str]
+) -> None:
+    list(search.searched("red", False, session))
+    meanwhile(*place, lambda: list(search.searched("blue", False, session)))
+    assert list(search.more(session)) == []
+    assert session.hits[0].photo.file == "blue-square.png"
+
+
 def test_an_answer_waits_until_that_to_an_earlier_question_has_left_for_the_page(
     search: Search, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
