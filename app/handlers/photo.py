@@ -41,7 +41,7 @@ class Selection:
             if session.selected == number:
                 yield shown
 
-    def explained(self, session: Session) -> Updates:
+    def explained(self, session: Session) -> Iterator[Updates]:
         """How the query fits at every exit was asked for."""
         services, asking = self._services, session.asking
         try:
@@ -50,16 +50,17 @@ class Selection:
                 query = embed_query(services.library, chosen.collection_id, session.query, session.dropped)
                 fits = explain_photo(services.library, chosen.id, query) if query is not None else None
             if self._has_gone_on(session, asking, chosen):
-                return self._unchanged()
+                return
+            now = self._chosen(session)  # it may have run to full depth meanwhile
             if fits is None:
-                hint = placeholders.said("Search for something first; this shows how the photo fits it.")
-                return self._panel(chosen, session, hint)
-            chosen = self._chosen(session)  # it may have run to full depth meanwhile
-            return self._panel(chosen, session, photo.fit(session.title, fits, chosen.exit))
+                told = placeholders.said("Search for something first; this shows how the photo fits it.")
+            else:
+                told = photo.fit(session.title, fits, now.exit)
+            yield from self._unless_gone_on(self._panel(now, session, told), session, asking, chosen)
         except EngineError as error:
-            return self._problem(error, session)
+            yield self._problem(error, session)
 
-    def deepened(self, session: Session) -> Updates:
+    def deepened(self, session: Session) -> Iterator[Updates]:
         """The photo is to be run to full depth: the panel and the ranking show it at once."""
         services, asking = self._services, session.asking
         try:
@@ -75,25 +76,31 @@ class Selection:
                     )
             spent = after.macs - before.macs
             known = session.deepened.get(before.id)
-            pressed_twice = not spent and known is not None and known.to_exit == after.exit  # its cost is told already
-            if pressed_twice or self._has_gone_on(session, asking, before):
-                return self._unchanged()
-            session.hits, session.looks = hits, looks
+            if not spent and known is not None and known.to_exit == after.exit:  # pressed twice: its cost is told
+                return
+            with session.turn:
+                if self._has_gone_on(session, asking, before):
+                    return
+                session.hits, session.looks = hits, looks
             now = session.rank(before.id)
             start = known.from_exit if known is not None else before.exit
             session.deepened[before.id] = Deepened(before.id, start, after.exit, rank, now)
             outcome = photo.deepened(rank, now, spent, services.drawing.full_macs, kept=before.id not in looks)
             line = self._search.line(session, header.deepened(spent, services.drawing.full_macs)) if hits else {}
-            return {**line, **self._search.grid(session), **self._panel(after, session, outcome)}
+            drawn = {**line, **self._search.grid(session), **self._panel(after, session, outcome)}
+            yield from self._unless_gone_on(drawn, session, asking, before)
         except EngineError as error:
-            return self._problem(error, session)
+            yield self._problem(error, session)
 
     def _has_gone_on(self, session: Session, asking: object, chosen: Photo) -> bool:
         """Whether the visitor has asked or selected something else meanwhile: that stays on show."""
         return session.asking is not asking or session.photo != chosen.id
 
-    def _unchanged(self) -> Updates:
-        return {self._parts.panel: gr.skip()}
+    def _unless_gone_on(self, drawn: Updates, session: Session, asking: object, chosen: Photo) -> Iterator[Updates]:
+        """What was drawn, unless they have done so while it was."""
+        with session.sending.after_the_last():
+            if not self._has_gone_on(session, asking, chosen):
+                yield drawn
 
     def _chosen(self, session: Session) -> Photo:
         return self._services.access.photo(session.photo if session.photo is not None else 0, session)
