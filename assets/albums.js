@@ -7,6 +7,7 @@ let back = null; // where the keyboard was: the column and the place of a photo 
 // An answer draws the board into the elements that are there, each by its place: what a hand holds meanwhile is known by
 // the photo, and a menu that is open by its album, for their elements may be those of others then.
 let held = null; // the photo whose menu has the focus
+let chosen = ""; // there, by keys that are to be followed by Enter
 let open = null; // the column whose album's menu is open
 let typed = null; // the name that is being typed there
 
@@ -31,7 +32,10 @@ for (const when of ["focusin", "pointerover"])
 
 element.addEventListener("focusin", ({ target }) => {
   back = null; // the keyboard has gone on
-  if (target.matches("select.move")) held = target.closest("li").dataset.photo;
+  if (!target.matches("select.move")) return;
+  const { photo } = target.closest("li").dataset;
+  if (photo !== held) chosen = "";
+  held = photo;
 });
 
 // A key on a menu that is not open changes its choice at once, on the way to another: such a choice waits for Enter, or
@@ -46,7 +50,7 @@ for (const when of ["keydown", "keypress"])
 function moveChosen(menu) {
   if (!menu.matches("select.move") || !menu.value) return;
   move(menu.closest("li").dataset.photo, menu.value);
-  menu.value = ""; // it is done once
+  menu.value = chosen = ""; // it is done once
 }
 
 element.addEventListener("keydown", (event) => {
@@ -71,6 +75,7 @@ element.addEventListener("change", (event) => {
   const { target } = event;
   if (target.dataset.rename && keyOf(target) === open) typed = null;
   if (!keyed) moveChosen(target);
+  else if (target.matches("select.move")) chosen = target.value;
   if (target.dataset.rename && target.value.trim() && target.value !== target.dataset.rename) {
     changing = true;
     trigger("rename", { album: target.dataset.rename, name: target.value });
@@ -207,6 +212,7 @@ watch("value", () => {
   const moving = back; // whose answer is still to come, wherever an earlier one has put its menu
   own ? own.focus({ preventScroll: true }) : menu?.blur();
   back = moving;
-  if (own) fill(own); // its choices were drawn away
-  else held = null;
+  if (!own) return (held = null);
+  fill(own); // its choices were drawn away, and what was chosen
+  if ([...own.options].some(({ value }) => value === chosen)) own.value = chosen;
 });

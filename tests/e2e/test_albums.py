@@ -55,11 +55,16 @@ def asked_before(page: Page, field: Locator, words: str) -> Route:
     page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
     with page.expect_request("**/queue/join*"):
         page.keyboard.press("Enter")
+    seek(field, words)
+    return held[0]
+
+
+def seek(field: Locator, words: str) -> None:
+    """Search in an album by its field, which draws all albums anew; the focus stays where it is."""
     field.evaluate(
         "(field, words) => (field.value = words, field.dispatchEvent(new Event('change', { bubbles: true })))", words
     )
-    expect(field).to_have_attribute("value", words, timeout=PATIENCE)  # all is drawn anew
-    return held[0]
+    expect(field).to_have_attribute("value", words, timeout=PATIENCE)
 
 
 def test_a_line_that_brings_several_changes_at_once_leaves_nothing_as_it_was(open_page: OpenPage) -> None:
@@ -142,6 +147,19 @@ def test_the_focus_stays_in_the_album_though_an_earlier_answer_puts_its_photos_i
     expect(page.locator(f".album[data-key='-'] li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
     expect(animals.locator("select.move:focus")).to_have_count(1)
+
+
+def test_what_keys_have_chosen_stays_so_though_an_answer_draws_the_albums_anew(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    animals = make_album(page, "animals")
+    card = animals.locator("li[data-photo]").nth(2)
+    photo = card.get_attribute("data-photo")
+    card.locator("select.move").focus()
+    page.keyboard.press("ArrowDown")
+    seek(animals.locator("[data-seek]"), "animals")
+    page.keyboard.press("Enter")
+    expect(page.locator(f".album[data-key='-'] li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
 
 
 def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page: OpenPage) -> None:
