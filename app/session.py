@@ -62,7 +62,7 @@ class Sending:
         with self._lock:
             before, self._last = self._last, sent
         try:
-            before.wait(ON_ITS_WAY)  # a page that was left is sent nothing more
+            before.wait(ON_ITS_WAY)  # no longer: for a page that was left nothing more is asked
             yield
         finally:
             sent.set()

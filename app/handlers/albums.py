@@ -254,7 +254,9 @@ class Albums:
                 if view.asking is not asking:
                     return
                 if isinstance(event, list) and session.gallery == summary.id:
-                    yield self._busy(len(so_far))
+                    with session.sending.after_the_last():
+                        if view.asking is asking:
+                            yield self._busy(len(so_far))
                 elif isinstance(event, SortedGallery):
                     view.judged = len(event.photos)
                     over = self._over(view, asking)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Thread
 from types import ModuleType
 
 import gradio as gr
@@ -58,23 +57,6 @@ def test_of_two_photos_the_one_that_was_chosen_last_is_on_show_whichever_thread_
     assert 'data-photo="2"' in after(selection.selected(Event(photo="2"), session)).panel
     assert not list(selection.selected(Event(photo="1"), session))
     assert session.photo == 2
-
-
-def test_a_panel_waits_until_that_of_the_photo_before_has_left_for_the_page(
-    selection: Selection, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session_module, "ON_ITS_WAY", 60)
-    earlier = selection.selected(Event(photo="1"), session)
-    next(earlier)
-    left: list[str] = []
-    later = Thread(target=lambda: left.append(after(selection.selected(Event(photo="2"), session)).panel))
-    later.start()
-    later.join(0.5)
-    left.append("that of the photo before")
-    assert list(earlier) == []
-    later.join()
-    assert left[0] == "that of the photo before"
-    assert 'data-photo="2"' in left[1]
 
 
 def test_a_photo_selected_since_a_question_stays_so_when_the_question_begins_late(

@@ -4,13 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from app import session as session_module
 from app.handlers import picture_search as picture_search_module
 from app.handlers import search as search_module
 from app.handlers.galleries import Galleries
@@ -521,29 +519,6 @@ def test_more_of_a_ranking_is_not_shown_over_the_answer_to_a_newer_question(
     meanwhile(*place, lambda: list(search.searched("blue", False, session)))
     assert list(search.more(session)) == []
     assert session.hits[0].photo.file == "blue-square.png"
-
-
-def test_an_answer_waits_until_that_to_an_earlier_question_has_left_for_the_page(
-    search: Search, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session_module, "ON_ITS_WAY", 60)
-    earlier = search.searched("red", False, session)
-    next(earlier)  # it is still wanted, and on its way
-    left: list[str] = []
-    later = Thread(target=lambda: left.append(after(search.searched("blue", False, session)).answer))
-    later.start()
-    later.join(0.5)
-    left.append("that to the earlier question")
-    assert list(earlier) == []  # Gradio has sent it, and asks for what follows
-    later.join()
-    assert left[0] == "that to the earlier question"
-    assert 'data-query="blue"' in left[1]
-
-
-def test_an_answer_that_no_page_takes_any_more_holds_up_no_other(search: Search, session: Session) -> None:
-    left = search.searched("red", False, session)
-    next(left)
-    assert 'data-query="blue"' in after(search.searched("blue", False, session)).answer
 
 
 @pytest.mark.parametrize("readable", [True, False])
