@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.health import free_port
 from tests.pictures import MakePng
@@ -172,6 +172,18 @@ def agree(page: Page, question: str) -> None:
 
 def album_words(page: Page) -> Locator:
     return page.locator("#album-words textarea, #album-words input").first
+
+
+def intercept(page: Page, what: str | re.Pattern[str], answer: Callable[[Route], object]) -> None:
+    """Answer requests of an open page otherwise, from the next key on.
+
+    Chromium may tell the page of it only after a key that is pressed at once, and no one would see that key's request.
+    """
+    page.route(what, answer)
+    page.route("**/?intercepted", lambda route: route.fulfill(status=204))
+    while page.evaluate("fetch('/?intercepted', { method: 'HEAD' }).then(({ status }) => status)") != 204:
+        pass
+    page.unroute("**/?intercepted")
 
 
 def make_album(page: Page, album: str) -> Locator:

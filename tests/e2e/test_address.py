@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.e2e.driver import PATIENCE, OpenPage, answered, box, drop, search, tab, two_photos
+from tests.e2e.driver import PATIENCE, OpenPage, answered, box, drop, intercept, search, tab, two_photos
 from tests.e2e.test_viewer import open_viewer
 from tests.pictures import MakePng
 
@@ -266,7 +266,7 @@ def test_a_connection_that_goes_silent_is_given_up_and_its_words_asked_again(ope
         " window.setTimeout = (then, ms, ...given) => wait(then, ms === 45000 ? 5000 : ms, ...given); }"
     )
     page.wait_for_timeout(1000)  # the stream of the answer before has ended
-    page.route(f"**/queue/{lost}*", lambda _: None)  # nothing comes any more
+    intercept(page, f"**/queue/{lost}*", lambda _: None)  # nothing comes any more
     with page.expect_event("domcontentloaded"):  # Gradio loads the page anew where a connection broke
         box(page).fill("goldfish")
         box(page).press("Enter")
@@ -283,7 +283,7 @@ def test_where_a_proxy_finds_no_server_words_are_asked_again(browser: Browser, a
     page.goto(address)
     answered(page)
     page.wait_for_timeout(1000)  # the stream of the answer before has ended
-    page.route("**/queue/join*", lambda route: route.fulfill(status=status, body="<html>No server</html>"))
+    intercept(page, "**/queue/join*", lambda route: route.fulfill(status=status, body="<html>No server</html>"))
     with page.expect_event("domcontentloaded"):  # as where a connection broke
         box(page).fill("goldfish")
         box(page).press("Enter")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, agree, album_words, keep, make_album, tab
+from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, agree, album_words, intercept, keep, make_album, tab
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +42,7 @@ TOGETHER = """
 def answer_to_come(page: Page) -> Iterator[None]:
     """The answer to what is done within comes only afterwards, however fast the machine is."""
     asked: list[Route] = []
-    page.route("**/queue/join*", lambda route: asked.append(route))
+    intercept(page, "**/queue/join*", lambda route: asked.append(route))
     yield
     for route in asked:
         route.continue_()
@@ -52,7 +52,7 @@ def answer_to_come(page: Page) -> Iterator[None]:
 def asked_before(page: Page, field: Locator, words: str) -> Route:
     """Press Enter, and search in an album by its field: what Enter asks waits, returned, and is overtaken."""
     held: list[Route] = []
-    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    intercept(page, "**/queue/join*", lambda route: route.continue_() if held else held.append(route))
     with page.expect_request("**/queue/join*"):
         page.keyboard.press("Enter")
     seek(field, words)

@@ -20,6 +20,7 @@ from tests.e2e.driver import (
     box,
     drop,
     first_alt,
+    intercept,
     keep,
     make_album,
     search,
@@ -139,7 +140,7 @@ def test_more_photos_leave_the_keyboard_where_it_has_gone_meanwhile(open_page: O
     page = open_page("wide")
     search(page, "buildings by the water")
     held: list[Route] = []
-    page.route("**/queue/join*", lambda route: held.append(route))
+    intercept(page, "**/queue/join*", lambda route: held.append(route))
     hits = page.locator("#grid .hit")
     with page.expect_request("**/queue/join*"):  # the end of the list comes into view
         hits.nth(20).focus()
@@ -461,7 +462,7 @@ def test_a_page_of_an_earlier_version_is_told_to_load_again(browser: Browser, ad
     def of_an_earlier_version(route: Route) -> None:
         route.continue_(post_data=re.sub(r'"fn_index":\d+', '"fn_index":9999', route.request.post_data or ""))
 
-    page.route("**/queue/join*", of_an_earlier_version)
+    intercept(page, "**/queue/join*", of_an_earlier_version)
     box(page).fill("dog")
     box(page).press("Enter")
     expect(page.get_by_text("The page has other events by now; load it again.")).to_be_visible()

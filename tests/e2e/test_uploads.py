@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.driver import PATIENCE, REFUSED, ROOT, Visitor, answered, serving, tab
+from tests.e2e.driver import PATIENCE, REFUSED, ROOT, Visitor, answered, intercept, serving, tab
 
 pytestmark = pytest.mark.browser
 PHOTOS, BAD = 119, 10
@@ -165,7 +165,7 @@ def test_a_connection_that_is_lost_for_a_moment_loses_no_file(page: Page, home: 
 
 def test_what_is_stopped_stays_stopped_whatever_was_on_its_way(page: Page, home: Path, files: list[Path]) -> None:
     held: list[Route] = []
-    page.route(SENT, lambda route: held.append(route))
+    intercept(page, SENT, lambda route: held.append(route))
     with page.expect_request(SENT):
         drop(page, files, "Stopped")
     with page.expect_response(re.compile("queue/join")):
@@ -200,7 +200,7 @@ def test_the_time_left_is_true_and_strips_fill_as_far_as_each_photo_went(page: P
 def test_all_that_is_dropped_goes_to_the_gallery_that_was_named_then(page: Page, home: Path, files: list[Path]) -> None:
     good = [path for path in files if "bad" not in path.name][:10]
     held: list[Route] = []
-    page.route(SENT, lambda route: route.continue_() if held else held.append(route))
+    intercept(page, SENT, lambda route: route.continue_() if held else held.append(route))
     with page.expect_request(SENT):
         drop(page, good[:8], "Early")
     page.locator("#files input[type=file]").first.set_input_files(good[8:])
@@ -255,7 +255,7 @@ def test_an_upload_that_a_restart_has_cut_short_is_told_of(page: Page) -> None:
 def test_files_that_waited_behind_an_upload_when_the_page_was_loaded_again_are_told_of(
     page: Page, files: list[Path]
 ) -> None:
-    page.route(SENT, lambda _: None)
+    intercept(page, SENT, lambda _: None)
     with page.expect_request(SENT):
         drop(page, files[1:9], "Cut")
     page.locator("#files input[type=file]").first.set_input_files(files[9:11])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.driver import EACH_LOOK, PATIENCE, ROOT, OpenPage, answered, box, search
+from tests.e2e.driver import EACH_LOOK, PATIENCE, ROOT, OpenPage, answered, box, intercept, search
 
 pytestmark = pytest.mark.browser
 
@@ -110,7 +110,7 @@ def test_no_picture_stands_under_the_name_of_one_that_is_on_its_way(open_page: O
     in_panel, in_viewer = page.locator("#panel .enlarge img"), page.locator(".viewer .stage img")
     open_viewer(page, 2)
     page.wait_for_function("[...document.querySelectorAll('.enlarge img, .stage img')].every((i) => i.naturalWidth)")
-    page.route(re.compile(r"/photo/\d+/(panel|large)/"), lambda _: None)  # none comes from here on
+    intercept(page, re.compile(r"/photo/\d+/(panel|large)/"), lambda _: None)  # none comes from here on
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     turned_to = name(page)
