@@ -32,7 +32,7 @@ from engine.training.splits import folder_photos
 
 ALONE = ("small-input", "single")
 TOP_M = (5, 10, 20, 50)  # how many a query runs deeper where rank alone decides
-MIN_GAINS = (0.02, 0.01, 0.005, 0.003, 0.002, 0.001)  # least gains of a second look
+MIN_GAINS = (0.02, 0.01, 0.005, 0.003, 0.002, 0.001, 0.0007)  # least gains of a second look
 LOOKED_AT = (0.2, 0.3, 0.4, 0.5, 0.6)  # budgets of an index that leave second looks something to do
 DEALS = 10  # of random exits
 LABELLED = "a photo of a {}"
