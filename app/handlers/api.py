@@ -65,7 +65,7 @@ class Api:
             with self._services.access.turn(session):
                 collection = self._gallery(gallery, session)
                 with self._services.event_log.timed("search"):
-                    query = embed_query(self._services.library, collection, _words(text))
+                    query = embed_query(self._services.library, collection, _words(text, "text"))
                     if query is None:
                         return []
                     ranking = rank_gallery(self._services.library, collection, query, MOST)
@@ -113,7 +113,7 @@ class Api:
             visitor (the token to keep; empty on a host with one owner).
         """
         with self._called(visitor, new=True) as session:
-            name = gallery_name(_words(gallery))
+            name = gallery_name(_words(gallery, "gallery"))
             if not file or not name:
                 raise EngineError("Say which file, and the name of a gallery for it.")
             path = sent(file)
@@ -144,7 +144,7 @@ class Api:
         with self._called(visitor) as session:
             found = self._services.access.photo(_whole(photo, "photo", 2**63 - 1), session)
             with self._services.access.turn(session), self._services.event_log.timed("explain"):
-                query = embed_query(self._services.library, found.collection_id, _words(text))
+                query = embed_query(self._services.library, found.collection_id, _words(text, "text"))
                 fits = [] if query is None else explain_photo(self._services.library, found.id, query)
         return {
             "file": found.file,
@@ -174,7 +174,7 @@ class Api:
             mean_macs_share.
         """
         with self._called(visitor) as session:
-            wanted = AlbumSet(albums_of(_words(albums).splitlines()))
+            wanted = AlbumSet(albums_of(_words(albums, "albums").splitlines()))
             if not wanted.albums:
                 raise EngineError("Say into which albums, one a line.")
             if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget <= 1:
@@ -206,7 +206,7 @@ class Api:
             wanted = _whole(k, "k", MOST)
             with self._services.access.turn(session):
                 collection = self._gallery(gallery, session)
-                query = embed_query(self._services.library, collection, _words(text))
+                query = embed_query(self._services.library, collection, _words(text, "text"))
                 if query is None:
                     raise EngineError("Say what the photos show.")
                 run = self._full_run(collection, session)
@@ -243,7 +243,7 @@ class Api:
 
     def _gallery(self, name: object, session: Session) -> int:
         if name not in (None, ""):
-            given = _words(name)
+            given = _words(name, "gallery")
             try:
                 return self._services.access.named(given, session)
             except GalleryMissing:
@@ -277,8 +277,8 @@ def _whole(value: object, name: str, most: int) -> int:
     return int(value)
 
 
-def _words(value: object) -> str:
+def _words(value: object, name: str) -> str:
     """Text of characters that can be written down; raises EngineError."""
     if not isinstance(value, str):
-        raise EngineError("A text was expected.")
+        raise EngineError(f"{name} is a string.")
     return value.encode("utf-8", "replace").decode("utf-8")

@@ -103,12 +103,12 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
         (("red\nRed", "", 0.6, "", "/sort"), "Two albums are named"),
         (("red", "", 2, "", "/sort"), "budget is a number from 0 to 1"),
         (("red", "", "many", "", "/search"), "k is a whole number"),
-        ((["red"], "", 5, "", "/search"), "A text was expected"),
+        ((["red"], "", 5, "", "/search"), "text is a string"),
         (("x" * 100_000, "", 5, "", "/search"), "A query may have 500 characters"),
         ((" + ".join("x" * 20), "", 5, "", "/search"), "A query may have 12 terms"),
-        (("red", 0, 5, "", "/search"), "A text was expected"),
-        (("red", False, 0.6, "", "/sort"), "A text was expected"),
-        (("red", [], 5, "", "/compare"), "A text was expected"),
+        (("red", 0, 5, "", "/search"), "gallery is a string"),
+        (("red", False, 0.6, "", "/sort"), "gallery is a string"),
+        (("red", [], 5, "", "/compare"), "gallery is a string"),
         ((10**9, "red", "", "/explain"), "There is no photo"),
         ((-1, "red", "", "/explain"), "photo is a whole number"),
         (("", "", 5, "", "/compare"), "Say what the photos show"),
@@ -160,7 +160,7 @@ def test_a_gallery_is_found_by_a_name_that_add_photos_would_not_keep(services: S
 
 @pytest.mark.parametrize("gallery", [None, 5, ["Mine"], True])
 def test_a_name_of_a_gallery_is_a_text(services: Services, gallery: Any, tmp_path: Path) -> None:
-    with pytest.raises(gr.Error, match="A text was expected"):
+    with pytest.raises(gr.Error, match="gallery is a string"):
         Api(services).add_photos(str(tmp_path / "dog.png"), gallery)
     assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
 
