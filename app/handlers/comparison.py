@@ -61,8 +61,9 @@ class Compare:
             asked = session.gallery, session.query
             with services.access.turn(session):
                 ranked = self._rankings(session, summary)
-            if asked == (session.gallery, session.query):  # else what is asked now is compared beside, and may be there
-                yield {rankings: ranked}
+            with session.sending.after_the_last():
+                if asked == (session.gallery, session.query):  # else what is asked now is compared beside
+                    yield {rankings: ranked}
         except EngineError as error:
             problem: Updates = {race: services.problem(error, session), rankings: ""}
             if isinstance(error, GalleryMissing | ModelChanged):

@@ -1,6 +1,6 @@
 """A gallery as a whole, in its tab: figures, where its photos leave, and a map."""
 
-import gradio as gr
+from collections.abc import Iterator
 
 from app.handlers.budget import Budget
 from app.handlers.search import Search
@@ -21,11 +21,11 @@ class Overview:
         self._services, self._parts, self._search = services, parts, search
         self._budget = Budget(services, parts)
 
-    def shown(self, budget: float, looked_for: str | None, session: Session) -> Updates:
+    def shown(self, budget: float, looked_for: str | None, session: Session) -> Iterator[Updates]:
         """The gallery's tab was opened, or what it shows has changed."""
-        services, parts = self._services, self._parts
+        services, parts, on_show = self._services, self._parts, session.gallery
         try:
-            summary = services.access.gallery(session.gallery, session)
+            summary = services.access.gallery(on_show, session)
             with services.access.turn(session):
                 require_model(services.library, summary.id)  # another model's exits are not this one's
                 exits = range(1, len(summary.exits) + 1)
@@ -37,36 +37,42 @@ class Overview:
                 **self._budget.previewed(budget, looked_for, session),
                 **self._search.headline(session),  # another page may have changed the gallery
             }
-            # Another gallery may have come on show, and been drawn, meanwhile.
-            return drawn if session.gallery == summary.id else {parts.figures: gr.skip()}
         except ModelChanged as error:
-            return {
+            drawn = {
                 **dict.fromkeys(parts.drawn_overview, ""),
                 parts.figures: services.problem(error, session),
                 **self._budget.previewed(budget, looked_for, session),  # with the button that mends it
             }
         except EngineError as error:
-            return {parts.figures: services.problem(error)}
+            drawn = {parts.figures: services.problem(error)}
+        yield from _if_on_show(on_show, drawn, session)
 
-    def shown_if_open(self, budget: float, looked_for: str | None, session: Session) -> Updates:
+    def shown_if_open(self, budget: float, looked_for: str | None, session: Session) -> Iterator[Updates]:
         """A query may have changed what the gallery's tab shows: drawn anew if that is open."""
-        if session.tab != GALLERY:
-            return {self._parts.figures: gr.skip()}
-        return self.shown(budget, looked_for, session)
+        if session.tab == GALLERY:
+            yield from self.shown(budget, looked_for, session)
 
-    def map(self, session: Session) -> Updates:
+    def map(self, session: Session) -> Iterator[Updates]:
         """The tab was opened: the map is drawn then, and not before."""
-        services = self._services
+        services, on_show = self._services, session.gallery
         try:
-            summary = services.access.gallery(session.gallery, session)
+            summary = services.access.gallery(on_show, session)
             with services.access.turn(session):
                 require_model(services.library, summary.id)
                 places = map_gallery(services.library, summary.id)
+            drawn = photo_map(places, summary.photos, services.address)
         except EngineError:  # the figures above say so
-            return {self._parts.map: ""}
-        drawn = photo_map(places, summary.photos, services.address)
-        return {self._parts.map: drawn if session.gallery == summary.id else gr.skip()}
+            drawn = ""
+        yield from _if_on_show(on_show, {self._parts.map: drawn}, session)
 
-    def map_if_open(self, session: Session) -> Updates:
+    def map_if_open(self, session: Session) -> Iterator[Updates]:
         """Another gallery is on show, or its photos went deeper."""
-        return self.map(session) if session.tab == GALLERY else {self._parts.map: gr.skip()}
+        if session.tab == GALLERY:
+            yield from self.map(session)
+
+
+def _if_on_show(gallery: int | None, drawn: Updates, session: Session) -> Iterator[Updates]:
+    """What was drawn of a gallery, unless another one has come on show meanwhile, and may be drawn already."""
+    with session.sending.after_the_last():
+        if session.gallery == gallery:
+            yield drawn

@@ -7,6 +7,7 @@ import pytest
 
 import app.session as session_module
 from app.handlers.albums import Albums
+from app.handlers.overview import Overview
 from app.handlers.photo import Selection
 from app.handlers.search import Search
 from app.parts import Updates
@@ -16,7 +17,7 @@ from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 
 
-@pytest.mark.parametrize("asked", ["words", "a photo", "albums"])
+@pytest.mark.parametrize("asked", ["words", "a photo", "albums", "a gallery", "a map"])
 def test_what_is_asked_later_waits_until_what_was_asked_before_has_left_for_the_page(
     services: Services,
     search: Search,
@@ -30,6 +31,8 @@ def test_what_is_asked_later_waits_until_what_was_asked_before_has_left_for_the_
         "words": lambda once: search.searched(f"a red thing, {once}", False, session),
         "a photo": lambda once: selection.selected(Event(photo="1"), session),
         "albums": lambda once: Albums(services, PARTS).shown(session),
+        "a gallery": lambda once: Overview(services, PARTS, search).shown(0.75, "", session),
+        "a map": lambda once: Overview(services, PARTS, search).map(session),
     }
     ask, left = asks[asked], list[object]()
     before = ask("before")

@@ -132,7 +132,7 @@ def doors(services: Services, session: Session) -> list[Callable[[], object]]:
     return [
         lambda: list(galleries.picked(gallery, False, session)),
         lambda: list(galleries.deleted(gallery, False, session)),
-        lambda: overview.shown(1.0, "", session),
+        lambda: list(overview.shown(1.0, "", session)),
         lambda: budget.previewed(1.0, "", session),
         lambda: galleries.renamed("Stolen", gallery, session),
         lambda: galleries.published(True, gallery, session),
@@ -484,7 +484,7 @@ def test_every_door_that_computes_counts_as_a_request(
             list(search.more(ann)),
             list(selection.explained(ann)),
             list(selection.deepened(ann)),
-            overview.shown(1.0, "", ann),
+            list(overview.shown(1.0, "", ann)),
             list(compare.shown(ann)),
             Present(services, PARTS).presented(gr.EventData(None, {}), ann),
         ):

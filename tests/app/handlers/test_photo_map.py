@@ -8,7 +8,7 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views.photo_map import photo_map
-from engine.gallery import Place
+from engine.gallery import ModelChanged, Place
 from tests.app.shown_examples import EVIL, PARTS, PHOTO, after, plain
 from tests.pictures import Meanwhile
 
@@ -57,4 +57,17 @@ def test_neither_map_nor_figures_are_drawn_over_those_of_a_gallery_that_came_on_
     ):
         session.gallery = services.demo.id
         meanwhile(overview_module, drawn_last, lambda: setattr(session, "gallery", holidays))
+        assert not vars(after(draw()))
+
+
+def test_that_a_model_has_changed_is_not_said_of_a_gallery_that_came_on_show_meanwhile(
+    overview: Overview, session: Session, services: Services, holidays: int, meanwhile: Meanwhile
+) -> None:
+    def changed() -> None:
+        session.gallery = holidays
+        raise ModelChanged("Indexed by an earlier model: encode again.")
+
+    for draw in (lambda: overview.map(session), lambda: overview.shown(0.5, None, session)):
+        session.gallery = services.demo.id
+        meanwhile(overview_module, "require_model", changed)
         assert not vars(after(draw()))
