@@ -52,6 +52,13 @@ class Embeddings:
             own = self._embed()
             return own if self.captions is None else torch.cat([own, self.captions.float()])
 
+    @cached_property
+    def products(self) -> Callable[[Tensor], Tensor]:
+        """Other embeddings (B, D) to their cosines to all of them, (B, N)."""
+        from engine.clip.fuse import products_with  # most who read phrases load no model
+
+        return products_with(self.vectors)
+
     def on(self, device: torch.device) -> "Embeddings":
         """The same on a device."""
         if device == self.vectors.device:
@@ -104,11 +111,8 @@ class TextBank:
         return replace(self, embeddings=self.embeddings.on(device), named=named)
 
     def similarities(self, vectors: Tensor) -> Tensor:
-        """Cosines of embeddings (B, D) to all that `vectors` holds, (B, N).
-
-        The bank stands on the left of the product, so that it is read as it lies in memory: it is the larger by far.
-        """
-        return (self.vectors @ vectors.T).T.contiguous()
+        """Cosines of embeddings (B, D) to all that `vectors` holds, (B, N)."""
+        return self.embeddings.products(vectors)
 
     def affinity(self, vectors: Tensor) -> Tensor:
         """a_k: embeddings (B, D) to (B,)."""

@@ -8,7 +8,15 @@ import torch
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
-from engine.clip.fuse import FusedConv2d, FusedPointwise, can_fuse, fold_batch_norms, fuse_for_inference, same_sides
+from engine.clip.fuse import (
+    FusedConv2d,
+    FusedPointwise,
+    can_fuse,
+    fold_batch_norms,
+    fuse_for_inference,
+    products_with,
+    same_sides,
+)
 
 fused = pytest.mark.skipif(not can_fuse(torch.bfloat16), reason="this CPU or build of torch cannot")
 
@@ -78,6 +86,16 @@ def test_a_product_of_matrices_is_a_pointwise_convolution() -> None:
     )
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(found.float(), conv(x).clamp(0, 6), atol=0.05)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 70])
+def test_products_with_rows_that_are_laid_out_once_are_those_of_plain_rows(rows: int) -> None:
+    torch.manual_seed(0)
+    matrix, vectors = torch.randn(rows, 16), torch.randn(5, 16)
+    products = products_with(matrix)
+    for some in (vectors, vectors[:1], vectors[:0]):
+        assert products(some).shape == (len(some), rows)
+        assert torch.allclose(products(some), some @ matrix.T, atol=1e-5)
 
 
 @pytest.mark.parametrize(("length", "kernel", "stride"), [(15, 3, 2), (16, 3, 2), (16, 5, 2), (7, 5, 1)])

@@ -30,7 +30,8 @@ def test_counts_agree_with_an_independent_counter(kind: str) -> None:
 
 
 def test_the_embedded_models_costs_agree_with_an_independent_counter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.clip.backbone.can_fuse", lambda dtype: False)  # it does not know fused operations
+    for module in ("backbone", "fuse"):  # it does not know fused operations
+        monkeypatch.setattr(f"engine.clip.{module}.can_fuse", lambda dtype: False)
     monkeypatch.setattr(Encoder, "_climb", inspect.unwrap(Encoder._climb))  # nor can it enter inference mode
     monkeypatch.setattr("engine.exits.loading.read_texts", lambda: ["a dog", "a cat"])
     encoder = load_encoder(precision="float32")
