@@ -20,7 +20,6 @@ from engine.exits.checkpoint import unfitted
 from engine.exits.encoder import Encoder, Identity, Trace
 from engine.exits.loading import assembled
 from engine.exits.modules import HEAD, Exit, ExitModules
-from engine.exits.phrase_gate import Reference
 from engine.exits.text_bank import statistics
 
 DIM = 16
@@ -147,7 +146,7 @@ def encoder(
     exits = replace(
         found.fitted,
         log_prices=tuple(log_prices(leaning, shares)),
-        reference=Reference(torch.stack(trace.vectors[:-1], 1), leaning),
+        reference=torch.stack(trace.vectors[:-1], 1),
     )
     return found.with_exits(exits, "e")
 

@@ -27,17 +27,15 @@ from engine.albums.album import Album
 from engine.exits.calibration import FARTHEST
 from engine.exits.encoder import Encoder
 from engine.exits.naming import kinds_of, texts_naming
-from engine.exits.text_bank import affinity
+from engine.exits.phrase_gate import CERTAIN, leads
+from engine.exits.text_bank import STANDS_BACK, affinity
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}")  # a phrase is the mean of these; chosen on val sets
 COMPARED = 4_800  # texts of the bank that wide words are odds of; twice as many take twice as long, for a point or so
-BACKGROUND = 500  # texts of the bank that albums stand among; chosen on val sets, as the next three are
-EXAMPLE_WEIGHT = 0.35  # of how far an example is more alike than ALIKE, beside the text
+EXAMPLE_WEIGHT = 0.35  # of how far an example is more alike than ALIKE, beside the text; chosen on val sets
 ALIKE = 0.5  # cosine of two photos above which one speaks for the other's album; it never speaks against it
-STANDS_BACK = 1.0  # logits that none of them is lower by: who types a word or two means it widely
 NARROWER = 0.8  # of the texts of a narrower phrase that a wide one stands for, too; any share from a half does on val
 NODES, WEIGHTS = (torch.tensor(part, dtype=torch.float32) for part in hermegauss(24))
-CERTAIN = 1e-6  # a deviation in cosines that is none
 ENCODED_AT_ONCE = 8  # phrases; between them others may compute
 COMPARED_AT_ONCE = 512  # photos
 PLACED_AT_ONCE = 2_048  # photos, and half of that at least: a product of one row alone rounds otherwise
@@ -125,7 +123,7 @@ class AlbumScorer:
         """
         deviations = torch.tensor(encoder.scorer.deviations, dtype=torch.float32)
         words = Words.of(albums, embed or partial(embed_phrases, encoder), encoder.bank.spread_texts(COMPARED))
-        background, compared = (encoder.bank.spread(many).cpu() for many in (BACKGROUND, COMPARED))
+        background, compared = encoder.bank.background.cpu(), encoder.bank.spread(COMPARED).cpu()
         return cls(words, background, compared, deviations, encoder.logit_scale, examples or {})
 
     def scores(self, vectors: Tensor) -> Tensor:
@@ -176,8 +174,7 @@ class AlbumScorer:
 
     def leads(self, scores: Tensor) -> Tensor:
         """(N,) By how many cosines the best outcome leads the second."""
-        top = scores.topk(min(2, scores.shape[1]), dim=-1).values
-        return top[:, 0] - top[:, -1] if scores.shape[1] > 1 else torch.ones(len(scores))
+        return leads(scores) if scores.shape[1] > 1 else torch.ones(len(scores))
 
     def gains(self, leads: Tensor, exits: Tensor) -> Tensor:
         """What a look at each exit takes from the chance that full depth decides otherwise; (N,) each to (N, K), 0 for

@@ -21,7 +21,6 @@ from engine.exits.budget import BUDGET_GRID
 from engine.exits.calibration import Calibration, calibrations
 from engine.exits.certificate import remove_certificate
 from engine.exits.modules import HEAD, Exit, ExitModules
-from engine.exits.phrase_gate import Reference
 from engine.utils.atomic_files import SHARED, write_whole
 from engine.utils.errors import ModelUnreadable
 from engine.utils.memory import ran_out
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
 DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 WAITING = f"{STORED}.partial"  # tensors, until the description that names them is written
 FORMAT = 4
-REFERENCE = "reference"  # names of its tensors begin so
-CAPTIONS, TEXTS = "captions", "texts"  # names of tensors
+REFERENCE = "reference.vectors"  # names of tensors, as the next two are
+CAPTIONS, TEXTS = "captions", "texts"
+UNUSED = "reference.leanings"  # of weights that were fitted before phrases went by leads
 UNASKED = -30.0  # a logarithm of a price so low that nobody leaves
 SMALLEST = 7_000_000  # bytes of the smallest trunk's tensors, which a smaller tower has at least
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
@@ -48,7 +48,7 @@ class FittedExits:
     calibrations: tuple[Calibration, ...]  # of the scores at each exit, the last one exact
     affinity_weight: float = 0.0  # what a photo's affinity to the text bank lowers its scores by
     usual_affinity: float = 0.0  # of photos in general
-    reference: Reference | None = None  # photos by which phrases are told from each other
+    reference: Tensor | None = None  # (R, K - 1, D) photos that prices are found on where phrases are named
     captions: Tensor | None = None  # (C, D) embeddings that stand in the text bank behind those of its texts
     texts: Tensor | None = None  # (N, D) embeddings of its texts, so that no start has to make them
     texts_hash: str = ""  # of those texts, by `texts_hash`
@@ -65,10 +65,8 @@ def save_exits(folder: Path, fitted: FittedExits, weights: str, model: str = "")
     Args: weights: the model's hash.  model: its name, for a reader.
     """
     tensors = {name: _kept(t).contiguous() for name, t in fitted.modules.state_dict().items()}
-    if fitted.reference is not None:
-        tensors |= {f"{REFERENCE}.{name}": t.half().contiguous() for name, t in vars(fitted.reference).items()}
-    bank = {CAPTIONS: fitted.captions, TEXTS: fitted.texts}
-    tensors |= {name: t.half().contiguous() for name, t in bank.items() if t is not None}
+    beside = {REFERENCE: fitted.reference, CAPTIONS: fitted.captions, TEXTS: fitted.texts}
+    tensors |= {name: t.half().contiguous() for name, t in beside.items() if t is not None}
     stored = save(tensors)
     digest = hashlib.sha256(stored).hexdigest()
     about = {
@@ -135,13 +133,14 @@ def load_exits(folder: Path, backbone: "Backbone", weights: str) -> FittedExits 
         if joined and not exits:
             raise ValueError("there is no exit before the last that it could be joined with")
         modules, tensors = ExitModules(exits, backbone.dim, joined), load(data)
-        reference = _reference(tensors, modules)
-        captions, texts = (tensors.pop(name, None) for name in (CAPTIONS, TEXTS))
+        reference, captions, texts, _ = (tensors.pop(name, None) for name in (REFERENCE, CAPTIONS, TEXTS, UNUSED))
         modules.load_state_dict(tensors)
         prices = tuple(_number(about["log_prices"][f"{budget:.2f}"]) for budget in BUDGET_GRID)
         calibrations = tuple(Calibration(**{name: _number(row[name]) for name in row}) for row in about["calibrations"])
         if len(calibrations) != len(exits) + 1 or any(c.deviation < 0 for c in calibrations):
             raise ValueError("a calibration for each exit")
+        if reference is not None and (not len(reference) or reference.shape[1:] != (len(exits), backbone.dim)):
+            raise ValueError("photos of reference that other exits have seen")
         if any(t is not None and (t.dim() != 2 or t.shape[1] != backbone.dim) for t in (captions, texts)):
             raise ValueError("texts of another width")
         weight, usual = (_number(about[name]) for name in ("affinity_weight", "usual_affinity"))
@@ -191,19 +190,6 @@ def _width_seen(exit: Exit, backbone: "Backbone", order: Sequence[str]) -> int:
         return backbone.dim + 2 * LAST_MAP[exit.tower]
     state = torch.zeros(backbone.shapes[order.index(exit.stage)], device=backbone.device)
     return backbone.tower.pooled(state).shape[1]
-
-
-def _reference(tensors: dict[str, Tensor], modules: ExitModules) -> Reference | None:
-    """Take the photos of reference out of stored tensors; raises ValueError where they are not of these exits."""
-    kept = {name: tensors.pop(name) for name in list(tensors) if name.startswith(f"{REFERENCE}.")}
-    if not kept:
-        return None
-    found = Reference(**{name.removeprefix(f"{REFERENCE}."): tensor for name, tensor in kept.items()})
-    photos, exits = len(found.vectors), len(modules.exits)
-    shapes = ((photos, exits, modules.dim), (photos, exits))
-    if not photos * exits or (found.vectors.shape, found.leanings.shape) != shapes:
-        raise ValueError("photos of reference that other exits have seen")
-    return found
 
 
 def _number(value: object) -> float:

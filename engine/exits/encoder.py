@@ -74,7 +74,7 @@ class Encoder:
         self.exits, self.precision, self.dim = runner.exits, runner.backbone.precision, runner.backbone.dim
         fitted = self.fitted
         by_phrases = bank.named is not None and fitted.reference is not None
-        decided = bank.margin_macs(self.dim) if by_phrases else None
+        decided = bank.outcome_macs(self.dim) if by_phrases else None
         self.ladder = Ladder(self.backbone, runner.here.small_backbones, self.modules, bank.macs(self.dim), decided)
         self.passes, self.stages = self.ladder.passes, self.ladder.stages
         self.exit_macs, self.full_macs = self.ladder.exit_macs, self.ladder.full_macs
@@ -84,7 +84,8 @@ class Encoder:
         self._by_phrases: PhraseGate | None = None
         if by_phrases and fitted.reference is not None:
             shares = torch.tensor(self.exit_macs) / self.full_macs
-            self._by_phrases = PhraseGate(bank, fitted.reference, shares, self.logit_scale)
+            deviations = torch.from_numpy(self.scorer.deviations)
+            self._by_phrases = PhraseGate(bank, fitted.reference, deviations, shares, self.logit_scale)
         self.log_prices = fitted.log_prices if self._by_phrases is None else self._by_phrases.log_prices
         self._placed: tuple[torch.device, TextBank] | None = None  # the bank, where the encoder computes
 
@@ -276,7 +277,7 @@ class Encoder:
     def _leanings(self, k: int, vectors: Tensor, seen: Tensor, stats: Tensor) -> Tensor:
         """(B,) Of the gate at exit k (0-based), or of what people will look for."""
         if self._by_phrases is not None:
-            return self._by_phrases.leanings(k, self._here.margin(vectors, self.logit_scale))
+            return self._by_phrases.leanings(k, self._here.outcomes(vectors, self.logit_scale))
         return self._runner.here.modules.gates[k](vectors, seen, stats)
 
     @property

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 NEAREST = 10  # texts that the affinity is the mean cosine to
 STATISTICS = 5  # how many numbers `statistics` gives per photo
-BACKGROUND = 100  # texts of the bank that phrases stand among, so that one phrase can be told from none
+BACKGROUND = 500  # texts of the bank that phrases and albums stand among; chosen on val sets, as the next one is
+STANDS_BACK = 1.0  # logits that none of them is lower by: who types a word or two means it widely
 SHOWN = 3  # texts that are shown of a photo at an exit
 FOLDER = "text-bank"  # of the embeddings, in the data folder: one file for each model
 
@@ -95,12 +96,6 @@ class TextBank:
         """The texts that `spread` gives the embeddings of."""
         return self.texts[:: self._step(many)]
 
-    @cached_property
-    def compared(self) -> Tensor:
-        """(P + B, D) Embeddings of the phrases, and of the background that they stand among."""
-        assert self.named is not None
-        return torch.cat([self.named, self.background])
-
     def looking_for(self, phrases: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]) -> "TextBank":
         """The same bank with phrases that an owner has named."""
         return replace(self, phrases=tuple(phrases), named=encode_text(phrases))
@@ -118,11 +113,14 @@ class TextBank:
         """a_k: embeddings (B, D) to (B,)."""
         return affinity(self.similarities(vectors))
 
-    def margin(self, vectors: Tensor, logit_scale: float) -> Tensor:
-        """How clearly one of the phrases, or of a background from the bank, fits best; (B, D) to (B,), 0 to 1."""
-        p = content_distribution(vectors @ self.compared.T, logit_scale)
-        top = p.topk(min(2, p.shape[-1]), dim=-1).values
-        return top[:, 0] - top[:, -1]
+    def outcomes(self, vectors: Tensor, logit_scale: float) -> Tensor:
+        """Cosines of embeddings (B, D) to the phrases, and last to none of them, (B, P + 1).
+
+        None's is the affinity to a background from the bank: a photo that other texts fit as well shows no phrase.
+        """
+        assert self.named is not None
+        none = affinity(vectors @ self.background.T) - STANDS_BACK / logit_scale
+        return torch.cat([vectors @ self.named.T, none[:, None]], 1)
 
     def best(self, vectors: Tensor, similarities: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and places of the texts and phrases that fit best, captions left out: they have no words to show.
@@ -152,8 +150,8 @@ class TextBank:
         captions = 0 if self.embeddings.captions is None else len(self.embeddings.captions)
         return (len(self.texts) + captions + len(self.phrases)) * dim
 
-    def margin_macs(self, dim: int) -> int:
-        """MACs of a photo's margin between the phrases and the background."""
+    def outcome_macs(self, dim: int) -> int:
+        """MACs of a photo's cosines to the phrases and to the background."""
         return (len(self.phrases) + len(self.texts[:: self._step(BACKGROUND)])) * dim
 
     def _step(self, many: int) -> int:

@@ -18,7 +18,6 @@ from engine.exits.checkpoint import FittedExits, as_stored
 from engine.exits.encoder import Encoder
 from engine.exits.gate import Gate, exit_distribution, leaving
 from engine.exits.modules import ExitModules
-from engine.exits.phrase_gate import Reference
 from engine.exits.text_bank import statistics
 from engine.training.calibrate import affinities, fit_calibrations
 from engine.training.features import Features
@@ -157,7 +156,7 @@ def fit_exits(
         calibrations_of(encoder, [photos.features, prices_on.features], affinity_weight),
         affinity_weight,
         float(encoder.bank.affinity(prices_on.features.vectors[:, -1]).mean()),
-        Reference(prices_on.features.vectors[some, :-1], leanings[some]),
+        prices_on.features.vectors[some, :-1],
         encoder.bank.embeddings.captions,
     )
 

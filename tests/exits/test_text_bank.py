@@ -12,6 +12,7 @@ from engine.exits.loading import load_encoder
 from engine.exits.text_bank import (
     BACKGROUND,
     NEAREST,
+    STANDS_BACK,
     STATISTICS,
     Embeddings,
     TextBank,
@@ -60,17 +61,15 @@ def test_statistics_are_numbers_for_every_bank(texts: int) -> None:
     assert statistics(vectors[:0], None, torch.zeros(0, texts), 100.0).shape == (0, STATISTICS)
 
 
-def test_a_margin_is_how_clearly_one_phrase_or_none_fits() -> None:
+def test_none_of_the_phrases_fits_where_other_texts_do() -> None:
     texts = torch.eye(4)
     bank = TextBank(tuple("abcd"), Embeddings(lambda: texts)).looking_for(
         ["x"], lambda _: torch.tensor([[0.0, 0.8, 0.6, 0.0]])
     )
     photos = torch.tensor([[1.0, 0, 0, 0], [0.0, 0.8, 0.6, 0.0], [0.0, 0.9, 0.3, 0.0]])
-    shares = content_distribution(photos @ torch.cat([torch.tensor([[0.0, 0.8, 0.6, 0.0]]), texts]).T, 5.0)
-    first, second = shares.topk(2, dim=1).values.T
-    assert torch.allclose(bank.margin(photos, 5.0), first - second)
-    nothing, phrase, between = bank.margin(photos, 5.0).tolist()
-    assert min(nothing, phrase) > 0.4 > between
+    phrase, none = bank.outcomes(photos, 5.0).T
+    assert torch.allclose(phrase, torch.tensor([0.0, 1.0, 0.9]))
+    assert torch.allclose(none, bank.affinity(photos) - STANDS_BACK / 5)
 
 
 def test_the_background_is_from_all_over_the_bank() -> None:
@@ -81,7 +80,7 @@ def test_the_background_is_from_all_over_the_bank() -> None:
     assert (found[0], found[-1]) == (0, many - 5)
     assert bank.macs(8) == many * 8
     named = bank.looking_for(["x", "y"], lambda phrases: torch.zeros(len(phrases), 1))
-    assert (named.macs(8), named.margin_macs(8)) == ((many + 2) * 8, (len(found) + 2) * 8)
+    assert (named.macs(8), named.outcome_macs(8)) == ((many + 2) * 8, (len(found) + 2) * 8)
 
 
 def test_captions_count_in_affinities_and_costs_and_are_no_background() -> None:
@@ -95,7 +94,7 @@ def test_captions_count_in_affinities_and_costs_and_are_no_background() -> None:
         cosines = photos @ torch.cat([texts, captions]).T
         assert torch.allclose(each.affinity(photos), cosines.topk(NEAREST).values.mean(1), atol=1e-3)
         assert torch.equal(each.background, texts)
-    assert (bank.macs(4), named.macs(4), named.margin_macs(4)) == (26 * 4, 27 * 4, 21 * 4)
+    assert (bank.macs(4), named.macs(4), named.outcome_macs(4)) == (26 * 4, 27 * 4, 21 * 4)
 
 
 TEXTS = ["a dog", "a red car", "snow"]

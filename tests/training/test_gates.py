@@ -8,7 +8,6 @@ from torch import Tensor
 
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
-from engine.exits.gate import first_exit, leaving
 from engine.training import gates
 from engine.training.features import Features
 from engine.training.gates import GatePhotos, calibrations_of, drift, fit_exits, fit_gates, lost
@@ -93,8 +92,7 @@ def test_prices_meet_the_budgets_on_other_photos_and_gates_are_kept(encoder: Enc
             assert shares[exits[:, column]].mean() <= budget + 1e-6
     assert shares[exits[:, -1]].mean() == 1
     assert fitted.reference is not None
-    again = first_exit(leaving(fitted.reference.leanings[..., None], torch.tensor(fitted.log_prices)).transpose(1, 2))
-    assert torch.equal(again, exits[: len(again)])
+    assert torch.equal(fitted.reference, prices_on.features.vectors[: len(fitted.reference), :-1])
     assert fitted.calibrations[-1].deviation == 0 < fitted.calibrations[0].deviation
     alone, both = ([p.features for p in sets] for sets in ((photos,), (photos, prices_on)))
     assert fitted.calibrations == calibrations_of(encoder, both, 0.5) != calibrations_of(encoder, alone, 0.5)
