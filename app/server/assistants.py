@@ -13,7 +13,10 @@ from gradio.mcp import GradioMCPServer
 from app.server.bodies import ASSISTANTS
 
 if TYPE_CHECKING:
+    from mcp.server import Server
     from mcp.types import ImageContent, TextContent
+
+LONGEST = 500  # characters of a refusal; a file that is no text would come back with it
 
 
 class Tools(GradioMCPServer):
@@ -27,7 +30,26 @@ class Tools(GradioMCPServer):
         for (name,) in files:
             for of_other_ways in ("format", "required", "title"):
                 simple["properties"][name].pop(of_other_ways, None)
+        simple["additionalProperties"] = False  # or Gradio answers, of a part of its page that ours does not have
         return simple, files
+
+    def create_mcp_server(self) -> "Server":
+        """Gradio's server, which does not repeat to an assistant what it sent when it refuses that."""
+        from mcp.types import CallToolRequest, CallToolResult, ServerResult
+
+        server: Any = super().create_mcp_server()
+        answer = server.request_handlers[CallToolRequest]
+
+        async def shortly(request: CallToolRequest) -> ServerResult:
+            found: ServerResult = await answer(request)
+            if isinstance(found.root, CallToolResult) and found.root.isError:
+                for part in found.root.content:
+                    if part.type == "text":
+                        part.text = shortened(part.text)
+            return found
+
+        server.request_handlers[CallToolRequest] = shortly
+        return server
 
     def convert_strings_to_filedata(self, value: Any, filedata_positions: list[list[str | int]]) -> Any:
         """The arguments of a call, their files kept as Gradio does; raises ValueError, which does not repeat them."""
@@ -45,6 +67,14 @@ class Tools(GradioMCPServer):
         from mcp.types import TextContent
 
         return [TextContent(type="text", text=json.dumps(value, ensure_ascii=False)) for value in data]
+
+
+def shortened(sentence: str) -> str:
+    """A refusal, with the middle of what it repeats left out: what it objects to stands at its end."""
+    if len(sentence) <= LONGEST:
+        return sentence
+    half = (LONGEST - 1) // 2
+    return f"{sentence[:half]}…{sentence[-half:]}"
 
 
 def prepare() -> None:

@@ -41,6 +41,8 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str) -> None:
         ("sort", {"albums": "a dog\nfood", "gallery": "From an assistant", "budget": 1.0, "visitor": ""}),
         ("search", {"text": "a dog", "gallery": "nowhere", "k": 3, "visitor": ""}),
         ("add_photos", {"file": picture.rpartition(",")[-1], "gallery": "From an assistant", "visitor": ""}),
+        ("search", {"text": "a dog", "gallery": "", "most": 3}),
+        ("search", {"text": [picture], "gallery": ""}),
     ]
 
     async def talk() -> tuple[Any, list[Any]]:
@@ -52,7 +54,7 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str) -> None:
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
             return tools, [await session.call_tool(name, given) for name, given in calls]
 
-    tools, (found, added, galleries, in_albums, refused, bare) = asyncio.run(talk())
+    tools, (found, added, galleries, in_albums, refused, bare, unknown, large) = asyncio.run(talk())
     assert sorted(tools) == ["add_photos", "compare", "explain", "galleries", "search", "sort"]
     for name, answered in [
         ("search", "rank, file, score, exit, exits and macs_share of each, fits (whether"),
@@ -74,6 +76,11 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str) -> None:
     assert 'There is no gallery "nowhere"' in refused.content[0].text
     assert bare.isError
     assert bare.content[0].text == "Send the file as a data: address (data:image/jpeg;base64,...)."
+    assert unknown.isError
+    assert "'most' was unexpected" in unknown.content[0].text
+    assert large.isError
+    assert large.content[0].text.endswith("is not of type 'string'")
+    assert len(large.content[0].text) <= 500
 
 
 @pytest.mark.slow
