@@ -45,7 +45,8 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(data, _Loader)
     except _Twice as error:
         raise AlbumsRejected(f'{path} names "{str(error)[:40]}" twice in one place; give one another name.') from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: of a date that is none
+    # Of a value that is none of what its tag says, like a date, YAML's reader raises the other ones.
+    except (yaml.YAMLError, RecursionError, ValueError, AttributeError, LookupError) as error:
         raise AlbumsRejected(f"{path} is not YAML; write {FORM}.") from error
 
 

@@ -133,8 +133,8 @@ def _repository(repo: str) -> Loaded:
     if hub.first_of(repo, WEIGHTS) is None:
         raise ModelUnreadable(f"The Hub repository {repo} has no {WEIGHTS[0]}; only safetensors are read.")
     folder = config.parent
-    weights = model_hash(folder)
-    return Loaded(load_folder(folder, repo, f"{HUB}{repo}"), repo, weights, exits_folder(weights), repo)
+    backbone, weights = load_folder(folder, repo, f"{HUB}{repo}"), model_hash(folder)
+    return Loaded(backbone, repo, weights, exits_folder(weights), repo)
 
 
 def _tagged(name: str) -> Loaded:

@@ -22,7 +22,7 @@ from engine.exits.calibration import Calibration, calibrations
 from engine.exits.certificate import remove_certificate
 from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.utils.atomic_files import SHARED, write_whole
-from engine.utils.errors import ModelUnreadable
+from engine.utils.errors import HostProblem, ModelUnreadable, on_disk
 from engine.utils.memory import ran_out
 
 if TYPE_CHECKING:
@@ -202,7 +202,8 @@ def _number(value: object) -> float:
 def install_exits(snapshot: Snapshot, folder: Path, backbone: "Backbone", weights: str) -> FittedExits:
     """Take exit weights from the Hub into a model's folder, pinned to their commit.
 
-    Raises: ModelUnreadable where they are damaged or belong to other weights; nothing is written then.
+    Raises: ModelUnreadable where they are damaged or belong to other weights; nothing is written then. HostProblem
+        where they cannot be kept.
     """
     try:
         found = load_exits(snapshot.folder, backbone, weights)
@@ -212,8 +213,15 @@ def install_exits(snapshot: Snapshot, folder: Path, backbone: "Backbone", weight
         ) from error
     assert found is not None  # both files were fetched
     described, stored = ((snapshot.folder / name).read_bytes() for name in (DESCRIBED, STORED))
-    _write(folder, described, stored, json.loads(described)["modules"])
-    write_whole(folder / SOURCE, json.dumps({"repo": snapshot.repo, "commit": snapshot.commit}).encode(), SHARED)
+    source = json.dumps({"repo": snapshot.repo, "commit": snapshot.commit}).encode()
+    try:
+        _write(folder, described, stored, json.loads(described)["modules"])
+        write_whole(folder / SOURCE, source, SHARED)
+    except OSError as error:
+        raise HostProblem(
+            f"The exit weights of {snapshot.repo} cannot be kept in {folder} ({on_disk(error)}); make room there, or "
+            "let the program write to it."
+        ) from error
     return found
 
 

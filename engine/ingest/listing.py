@@ -59,7 +59,7 @@ def _staying(upload: Upload, path: Path) -> Upload:
     """An upload that remembers where its file lies; not what lies in an archive, nor a path that cannot be stored."""
     if is_archive(path.name):
         return upload
-    source = str(path.resolve())
+    source = os.path.realpath(path)  # of links that go in a circle, too
     return replace(upload, source=source) if source == utf8_name(source) else upload
 
 

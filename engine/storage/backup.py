@@ -239,7 +239,7 @@ def _database_file(data: Path) -> Path:
             "afterwards, which holds the pictures."
         )
     file = Path(url.database or "")
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise BackupRefused(f"There is nothing to back up: {file} is not there; set TGEM_HOME to the data folder.")
     return file
 

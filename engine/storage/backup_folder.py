@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
@@ -64,12 +64,17 @@ class BackupFolder:
         if not os.access(self.path, os.W_OK):  # then nobody changes it
             yield
             return
-        try:
-            with closing(sqlite3.connect(self.path / LOCK, timeout=0, isolation_level=None)) as lock:
-                lock.execute("BEGIN EXCLUSIVE")
-                yield
-        except sqlite3.OperationalError as error:
-            raise BackupUnusable(f"{self.path} cannot be locked ({error}); wait for the backup under way.") from error
+        with ExitStack() as held:
+            try:
+                lock = sqlite3.connect(self.path / LOCK, timeout=0, isolation_level=None)
+                held.enter_context(closing(lock)).execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                raise BackupUnusable(
+                    f"{self.path} cannot be locked ({error}); wait for the backup under way."
+                ) from error
+            except sqlite3.DatabaseError as error:
+                raise BackupUnusable(f"{self.path / LOCK} is damaged ({error}); delete that file.") from error
+            yield
 
     def read(self) -> Manifest:
         """The manifest of the last whole backup; raises BackupUnusable."""

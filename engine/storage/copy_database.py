@@ -4,6 +4,7 @@ Ids stay, so pictures and feature maps, which are files of the data folder, stay
 """
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -73,7 +74,7 @@ def _opened_source(url: str) -> Iterator[Engine]:
     """
     file = Path(read_url(url).database or "")
     sqlite = read_url(url).get_backend_name() == "sqlite"
-    if sqlite and not file.is_file():
+    if sqlite and not os.path.isfile(file):
         raise StoreUnusable(f"There is no database {file}; name the one to move from.")
     found = create_engine(url) if sqlite else connect(url)  # ours would change the mode of a stranger's file
     with ExitStack() as context:

@@ -160,7 +160,10 @@ def read_url(text: str | URL) -> URL:
                 "A database's URL (TGEM_DATABASE_URL) names its user and password before the one @; write what is "
                 "special in them with percent signs: %40 for an @, %2F for a slash."
             )
-        if url.get_backend_name() == "postgresql" or _names_file(url):
+        if url.get_backend_name() == "postgresql":
+            return url
+        if _names_file(url):
+            url.get_dialect()().create_connect_args(url)  # ValueError: of an option that is no number
             return url
     raise StoreUnusable(
         "A database's URL (TGEM_DATABASE_URL) must name a SQLite file, like sqlite:////folder/tgem.db, or a PostgreSQL "
@@ -223,7 +226,7 @@ def take_lock(connection: Connection, lock: Lock, shared: bool = False) -> None:
 def require_whole(engine: Engine) -> None:
     """Raise StoreUnusable for a SQLite file whose pages do not fit together; a large one shows that when it is used."""
     file = Path(engine.url.database or "")
-    if engine.dialect.name != "sqlite" or not file.is_file() or file.stat().st_size > CHECKED:
+    if engine.dialect.name != "sqlite" or not os.path.isfile(file) or file.stat().st_size > CHECKED:
         return
     with explaining_errors(engine), engine.connect() as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()

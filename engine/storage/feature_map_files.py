@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -100,15 +101,17 @@ class FeatureMapFiles:
         return [file for (file,) in rows_of(session, wanted, ImageRow.id, image_ids)]
 
     def unlink(self, files: Sequence[str]) -> None:
-        """Delete files whose rows are gone."""
+        """Delete files whose rows are gone; one that cannot be deleted now is left to a sweep."""
         for file in files:
-            self._path(file).unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path(file).unlink(missing_ok=True)
 
     def sweep(self, session: Session) -> None:
         """Delete the files without a row that a sudden death has left, and parts of files."""
         known = set(session.scalars(select(FeatureMapRow.file)))
         for path in settled(path for path in self._folder.glob("*/*") if path.name not in known):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def _path(self, file: str) -> Path:
         return self._folder / file[:2] / file

@@ -59,14 +59,15 @@ class PictureFiles:
     def settled_notes(self) -> Iterator[tuple[Path, list[str]]]:
         """The notes that a sudden death has left, and what can still be read in each."""
         for note in settled(self._notes.glob("*")):
-            with suppress(FileNotFoundError):  # another process was faster
+            with suppress(OSError):  # another process was faster
                 words = note.read_text(encoding="ascii", errors="replace").split()
                 yield note, [word for word in words if word.isalnum()]
 
     def sweep(self) -> None:
         """Delete the parts of files that a sudden death has left."""
         for part in settled(self._folder.glob("*/*.part")):
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -84,6 +84,9 @@ def test_a_file_says_what_a_line_does(tmp_path: Path) -> None:
         ("reds: red\nblues: blue\nreds: a rose", 'names "reds" twice'),
         ("a: &x [p]\nb: [*x, *x]", "is written otherwise"),
         ("[" * 5000, "is not YAML"),
+        ("reds: !!timestamp red", "is not YAML"),
+        ("reds: !!bool red", "is not YAML"),
+        ("reds: !!int ''", "is not YAML"),
     ],
 )
 def test_files_that_hold_no_albums_are_sentences(tmp_path: Path, text: str, sentence: str) -> None:

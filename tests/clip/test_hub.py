@@ -1,5 +1,6 @@
 """Exit weights to and from a Hub, through huggingface_hub and over HTTP, with a stand-in for the Hub itself."""
 
+import errno
 import json
 import time
 from dataclasses import replace
@@ -102,6 +103,26 @@ def test_a_model_that_has_exits_in_its_own_repository_brings_them(hub: Hub, monk
     asked = len(hub.requests)
     assert load_encoder(f"hf-hub:{MODEL}").exits > 1
     assert len(hub.requests) == asked
+
+
+def test_exits_that_cannot_be_kept_say_where(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fit(f"hf-hub:{MODEL}")
+    hub.commit(EXITS, {name: (folder / name).read_bytes() for name in ("tgem.json", "tgem.safetensors")})
+    forget(folder)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("engine.exits.checkpoint.write_whole", refuse)
+    said = " ".join(refusal("pull", EXITS, "--model", f"hf-hub:{MODEL}").split())
+    assert f"The exit weights of {EXITS} cannot be kept in {folder}" in said
+    assert "make room there" in said
+
+
+def test_a_damaged_description_of_a_model_is_a_sentence(hub: Hub) -> None:
+    hub.commit(MODEL, {**model_files(), "open_clip_config.json": b"{"})
+    with pytest.raises(ModelUnreadable, match=r"open_clip_config\.json cannot be read"):
+        load_model(f"hf-hub:{MODEL}")
 
 
 def test_offline_a_model_without_exits_runs_without_and_says_so(

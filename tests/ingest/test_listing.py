@@ -110,3 +110,12 @@ def test_a_folder_that_cannot_be_looked_at_is_a_sentence(tmp_path: Path) -> None
     ):
         with pytest.raises(FolderMissing, match=reason):
             folder_uploads(place)
+
+
+def test_a_picture_that_is_a_link_to_itself_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").symlink_to(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes(b"photo")
+    circle, photo = folder_uploads(tmp_path)
+    assert (circle.name, photo.read()) == ("a.jpg", b"photo")
+    with pytest.raises(OSError, match="symbolic links"):
+        circle.read()

@@ -1,6 +1,7 @@
 """A backup holds one state of a store that is in use, and a restore brings it back or changes nothing."""
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -207,6 +208,21 @@ def test_a_backup_goes_on_where_an_earlier_one_died(place: Path, tmp_path: Path)
             back_up(place)
     back_up(dead)
     assert sorted(path.name for path in dead.iterdir()) == ["files", "lock", "manifest.json"]
+
+
+def test_a_damaged_lock_is_named(place: Path) -> None:
+    back_up(place)
+    (place / "lock").write_bytes(b"no database at all" * 100)
+    with pytest.raises(BackupUnusable, match=rf"^{re.escape(str(place / 'lock'))} is damaged .*; delete that file\.$"):
+        back_up(place)
+
+
+def test_a_database_whose_name_is_too_long_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TGEM_DATABASE_URL", f"sqlite:////{'a' * 300}.db")
+    with pytest.raises(BackupRefused, match="nothing to back up"):
+        back_up(place)
+    with pytest.raises(StoreUnusable, match="cannot be used"):
+        Database.open()
 
 
 def test_a_half_finished_restore_is_not_backed_up(home: Path, place: Path) -> None:

@@ -98,6 +98,7 @@ def test_a_file_is_read_by_its_user_alone_whatever_its_folder_allows(
         "sqlite:///:memory:",
         "sqlite://folder/tgem.db",
         "sqlite+aiosqlite:////folder/tgem.db",
+        "sqlite:////folder/tgem.db?timeout=long",
     ],
 )
 def test_any_other_database_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,26 @@ def test_a_map_that_cannot_be_written_is_done_without(database: Database, galler
     assert has_map(database, *add(database, gallery, "aa")) == [False]
 
 
+def test_a_map_that_cannot_be_deleted_stays_for_the_next_sweep(
+    database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = add(database, gallery, "aa")
+    (kept,) = files(home)
+    with monkeypatch.context() as held:
+
+        def refuse(path: Path, missing_ok: bool = False) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        held.setattr(Path, "unlink", refuse)
+        keep_deeper(database, gallery, STAMP, {ids[0]: reached(3)})
+    assert kept.exists()
+    os.utime(kept, (time.time() - 7200,) * 2)
+    again = Database.open()
+    add(again, gallery, "bb")
+    again.close()
+    assert not kept.exists()
+
+
 def test_a_map_that_cannot_be_looked_for_is_gone(database: Database, home: Path) -> None:
     (home / "maps" / "aa").mkdir(parents=True)
     assert not database.maps.has("a" * 300)  # an error of the system, as in a folder that may not be entered
