@@ -74,6 +74,9 @@ class Arrivals:
             return Refusal(400, "Send files as a form (multipart/form-data).")
         except ClientDisconnect:
             return Refusal(400, "Broken off.")
+        except OSError as error:
+            reason = error.strerror or "an error of its disk"
+            return Refusal(507, f"The machine that serves this page cannot keep files ({reason}); try again later.")
 
     @contextmanager
     def _folder_of_one(self) -> Iterator[Path]:
@@ -121,7 +124,8 @@ async def _kept(request: Request, folder: Path) -> list[str]:
         file.file.close()
         place = folder / str(number)
         place.mkdir(mode=0o700)
-        path = place / (strip_invalid_filename_characters(Path(file.filename or "").name) or "file")
+        name = strip_invalid_filename_characters(Path(file.filename or "").name)
+        path = place / (name if name.strip(".") else "file")
         os.rename(file.file.name, path)
         kept.append(str(path))
     return kept

@@ -6,6 +6,7 @@ bytes, files and disk are those of every upload (upload_folders.py, transfers.py
 
 import asyncio
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -18,7 +19,7 @@ from app.server.upload_folders import Arrivals
 from app.uploading.inbox import Inbox
 from app.uploading.incoming import Incoming
 from app.uploading.sent_files import forget
-from engine.gallery import Library, stored_hashes
+from engine.gallery import EngineError, Library, stored_hashes
 
 MOST_NUMBERS = 64  # files of one request
 MOST_HASHES = 500
@@ -77,7 +78,9 @@ class UploadRoutes:
         with incoming.hearing():
             lines = (await request.body()).decode("latin-1").split("\n")[:MOST_HASHES]
             asked = {int(found[1]): found[2] for found in map(HASH.fullmatch, lines) if found}
-            stored = await run_in_threadpool(stored_hashes, self._library, incoming.gallery, list(asked.values()))
+            stored: set[str] = set()
+            with suppress(EngineError):  # who sends the files then hears why
+                stored = await run_in_threadpool(stored_hashes, self._library, incoming.gallery, list(asked.values()))
             incoming.settle([number for number, content_hash in asked.items() if content_hash in stored])
         return JSONResponse({"known": incoming.settled()})
 

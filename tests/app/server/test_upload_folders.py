@@ -1,5 +1,6 @@
 """How long files lie where they arrive."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -54,6 +55,24 @@ def test_what_has_come_goes_when_the_program_ends_and_anothers_stays(tmp_path: P
     ours.clear()
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
     others.clear()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["..", ".", "/", "a/.."])
+def test_a_file_whose_name_is_none_is_kept_under_another(tmp_path: Path, name: str) -> None:
+    with TestClient(Starlette(routes=[Arrivals(tmp_path).route()])) as browser:
+        (place,) = browser.post("/gradio_api/upload", files={"files": (name, b"EXIF")}).json()
+    assert (Path(place).name, Path(place).read_bytes()) == ("file", b"EXIF")
+
+
+def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr("app.server.upload_folders.os.rename", refuse)
+    with TestClient(Starlette(routes=[Arrivals(tmp_path).route()])) as browser:
+        answer = browser.post("/gradio_api/upload", files={"files": ("a.jpg", b"EXIF")})
+    assert (answer.status_code, "cannot keep files (Disk quota exceeded)" in answer.text) == (507, True)
     assert not list(tmp_path.iterdir())
 
 

@@ -11,7 +11,7 @@ from app.server.upload_folders import Arrivals
 from app.server.upload_routes import UploadRoutes
 from app.uploading.inbox import Inbox
 from app.uploading.incoming import Incoming
-from engine.gallery import Library, ingest_files, open_gallery
+from engine.gallery import EngineError, Library, ingest_files, open_gallery
 from tests.pictures import MakePng, MakeUpload
 
 
@@ -115,3 +115,14 @@ def test_a_page_that_is_closed_says_so(browser: TestClient, incoming: Incoming) 
     assert incoming.group() == []
     assert incoming.state == "left"
     assert browser.post("/incoming/nobody/left").status_code == 204
+
+
+def test_photos_that_cannot_be_looked_up_are_sent(
+    browser: TestClient, incoming: Incoming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise EngineError("The data cannot be used.")
+
+    monkeypatch.setattr("app.server.upload_routes.stored_hashes", fail)
+    answer = browser.post(f"/incoming/{incoming.id}/known", content=f"0 {'0' * 64}")
+    assert answer.json() == {"known": []}
