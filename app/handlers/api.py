@@ -260,7 +260,9 @@ class Api:
         run, raced = comparison.full_run(collection), comparison.last(collection) is not None
         if run is None or not raced:  # the page ranks the demo gallery without a race
             summary = summarize_gallery(self._services.library, collection)
-            if raced and summary.kind == "demo" and not self._services.access.may_spend(summary, session):
+            if summary.kind == "demo" and not self._services.access.may_spend(summary, session):
+                if not raced:  # which begins by itself
+                    raise EngineError("The race over the demo gallery has not come to its end; ask again in a minute.")
                 return comparison.run_in_full(collection)  # visitors' own races have taken its place in memory
             self._services.access.require_race(summary, session)
             with self._services.access.work(session), self._services.event_log.timed("race"):

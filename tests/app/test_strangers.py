@@ -277,6 +277,8 @@ def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_de
 def test_the_demo_is_compared_however_many_visitors_have_raced_since(
     services: Services, demo: Demo, fill: Fill
 ) -> None:
+    with pytest.raises(gr.Error, match="has not come to its end; ask again in a minute"):
+        Api(services).compare("something red", k=1)
     services.comparison.race(demo.id)
     for number in range(GALLERIES_KEPT):
         services.comparison.race(fill(f"Raced {number}", {"a.png": "red"}))
