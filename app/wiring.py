@@ -225,7 +225,7 @@ def wire_galleries(parts: Parts, galleries: Galleries, add_photos: AddPhotos, ta
 def wire_budget(parts: Parts, budget: Budget, overview: Overview, search: Search) -> None:
     """Another budget is tried, and applied."""
     p, session = parts, parts.session
-    for changed in (p.budget.change, p.looked_for.blur):
+    for changed in (p.budget.change, p.looked_for.change):
         changed(budget.previewed, [p.budget, p.looked_for, session], [p.budget_preview, p.apply], **LATEST)
     p.budget_preview.preset(None, None, p.budget, js=CHOSEN_PRESET, **SHORT)
     changes = [p.applied, p.stop_apply, p.apply]

@@ -411,6 +411,7 @@ def test_another_budget_is_applied_to_ones_own_gallery(open_page: OpenPage, tmp_
     page.locator("#budget input[type=number]").fill("0.4")
     page.locator("#budget input[type=number]").press("Enter")
     page.locator("#looked-for textarea").fill("a red square")
+    expect(page.locator("#apply")).to_have_text("Encode all photos anew")  # while the cursor is still there
     page.locator("#apply").click()
     expect(page.locator("#applied")).to_contain_text("now have a budget of 40 %", timeout=PATIENCE)
 
