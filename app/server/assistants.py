@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mcp.server import Server
     from mcp.types import ImageContent, TextContent
 
-LONGEST = 500  # characters of a refusal; a file that is no text would come back with it
+LONGEST = 500  # characters of a refusal, which would repeat all that was sent
 
 
 class Tools(GradioMCPServer):
